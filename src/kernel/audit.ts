@@ -1,0 +1,56 @@
+// The client side of the audit log, the one service that the kernel knows: events from calls, appended before the reply
+// leaves. Concurrent appends leave as one call.
+import { v7 as uuidv7 } from 'uuid';
+import { Event, Event_Outcome } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { AuditWriterServiceService } from '../gen/strongroom/audit/v1/audit_writer_service.ts';
+import { batcher } from './batch.ts';
+import { dial, type Peer } from './client.ts';
+import { AppError, fromItemError } from './errors.ts';
+import type { Call, EntryDraft } from './table.ts';
+import type { Tls } from './tls.ts';
+
+export type { Event } from '../gen/strongroom/audit/v1/audit_service.ts';
+
+export interface Auditor {
+  /** Resolves with the indexes when the events are on stable storage; rejects with AUDIT_UNAVAILABLE. */
+  append(events: readonly Event[], deadline: number): Promise<bigint[]>;
+}
+
+const clip = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1).toWellFormed()}…`);
+
+/** The entry of a call, complete; outcome SUCCESS unless the draft says otherwise. */
+export const eventOf = (call: Call, draft: EntryDraft = {}): Event => ({
+  eventId: uuidv7(),
+  occurTime: new Date(),
+  action: draft.action ?? call.action,
+  principal: call.principal,
+  resource: clip(draft.resource ?? call.resource, 512),
+  instanceUid: draft.instanceUid ?? '',
+  outcome: Event_Outcome[draft.outcome ?? 'SUCCESS'],
+  code: draft.code ?? 0,
+  reason: draft.reason ?? '',
+  correlationId: draft.correlationId ?? call.correlationId,
+  onBehalfOf: draft.onBehalfOf ?? '',
+  sourceAddress: call.sourceAddress,
+  attributes: new Map(Object.entries(draft.attributes ?? {})),
+});
+
+export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => {
+  const client = dial(AuditWriterServiceService, peer, tls, 'AUDIT_UNAVAILABLE');
+  const append = batcher<Event, bigint>({
+    max: 512,
+    queue: 16_384,
+    lanes: 2,
+    run: async (events, deadline) => {
+      const { results } = await client.appendEvents({ events }, { deadline });
+      return results.map(({ outcome }) => {
+        if (outcome?.$case === 'index') return outcome.value;
+        return outcome ? fromItemError(outcome.value) : new AppError('INTERNAL', 'the audit log gave no answer');
+      });
+    },
+  });
+  return {
+    append: (events, deadline) => Promise.all(events.map((event) => append(event, deadline))),
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  };
+};

@@ -1,0 +1,91 @@
+// Reads one JSON file against a shape. An unknown, missing or badly typed key refuses the start with the key's name.
+// Secrets never stand in the file: only paths to them, relative to it.
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { parseSpiffeId, type SpiffeId } from './identity.ts';
+
+const name = z.string().min(1).max(255);
+const port = z.int().min(1).max(65_535);
+
+/** A path. Its key ends in File or Dir, by which `readConfig` knows to resolve it against the configuration's folder. */
+const path = z.string().min(1);
+
+export const spiffeIdSchema = z.string().transform((text, context): SpiffeId => {
+  const id = parseSpiffeId(text);
+  if (id) return id;
+  context.addIssue({ code: 'custom', message: 'is not a SPIFFE ID (spiffe://trust.domain/path)' });
+  return z.NEVER;
+});
+
+/** `90s`, `15m`, `12h`, `7d`, as milliseconds. */
+export const durationSchema = z.string().regex(/^\d{1,6}(ms|s|m|h|d)$/, 'is not a duration such as 500ms, 90s, 15m, 12h or 7d').transform((text) => {
+  const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+  const [, count = '0', unit = 's'] = /^(\d+)(\w+)$/.exec(text) ?? [];
+  return Number(count) * units[unit as keyof typeof units];
+});
+
+export const fileSchema = path;
+export const listenSchema = z.strictObject({ host: name, port: z.int().min(0).max(65_535) });
+export const tlsSchema = z.strictObject({ certFile: path, keyFile: path, caFile: path, crlFile: path.optional() });
+export const peerSchema = z.strictObject({ address: name.regex(/^[^:]+:\d+$/, 'is not host:port'), spiffeId: spiffeIdSchema });
+export const databaseSchema = z.strictObject({
+  host: name,
+  port,
+  name,
+  user: name,
+  poolSize: z.int().min(2).max(200).default(10),
+  tls: z.strictObject({ certFile: path, keyFile: path, caFile: path }),
+});
+/** Who may call what: `package.Service` or `package.Service/Method` → SPIFFE IDs, or `*` for all of the trust domain. */
+export const allowSchema = z.record(name, z.union([z.tuple([z.literal('*')]), z.array(spiffeIdSchema).min(1)]));
+export const logSchema = z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') });
+
+/** What every service has. */
+export const baseConfig = {
+  service: name,
+  trustDomain: name,
+  listen: listenSchema,
+  tls: tlsSchema,
+  allow: allowSchema,
+  log: logSchema.default({ level: 'info' }),
+  /** Who may use reflection; nobody if absent. */
+  reflection: z.array(spiffeIdSchema).default([]),
+  /** Prometheus metrics over plain HTTP, for loopback or a pod's own network. */
+  metrics: listenSchema.optional(),
+  /** At a stop: how long calls under way may take. */
+  drain: durationSchema.default(10_000),
+};
+const serverShape = z.strictObject(baseConfig);
+export type ServerConfig = z.infer<typeof serverShape>;
+export type PeerConfig = z.infer<typeof peerSchema>;
+export type DatabaseConfig = z.infer<typeof databaseSchema>;
+
+const PATH_KEYS = /File$|Dir$/;
+
+const resolvePaths = (value: unknown, folder: string): unknown => {
+  if (Array.isArray(value)) return value.map((item) => resolvePaths(item, folder));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      PATH_KEYS.test(key) && typeof item === 'string' ? resolve(folder, item) : resolvePaths(item, folder),
+    ]),
+  );
+};
+
+export const readConfig = <T>(file: string, schema: z.ZodType<T>): T => {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Error(`cannot read the configuration ${file}: ${error instanceof Error ? error.message : 'unknown error'}`);
+  }
+  const result = schema.safeParse(resolvePaths(json, dirname(resolve(file))));
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key].join('.')) : [issue.path.join('.')];
+    return `${keys.join(', ') || '(root)'}: ${issue.code === 'unrecognized_keys' ? 'is not a key of this configuration' : issue.message}`;
+  });
+  throw new Error(`the configuration ${file} is not usable: ${problems.join('; ')}`);
+};

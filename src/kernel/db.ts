@@ -1,0 +1,161 @@
+// PostgreSQL over mutual TLS: a pipelined connection for reads, a pool for transactions, and the map from SQLSTATE to
+// errors a caller may see. No SQL text of any service stands here.
+import pg from 'pg';
+import { AppError } from './errors.ts';
+import type { Log } from './log.ts';
+
+// int8 as bigint: the driver's default is a string.
+pg.types.setTypeParser(20, BigInt);
+
+/** A prepared statement: a name of its own, so that each connection parses it once. */
+export interface Statement {
+  name: string;
+  text: string;
+  values?: unknown[];
+}
+
+/** Anything that runs a statement: the reader, or a transaction. */
+export interface Queryable {
+  query<Row extends object>(statement: Statement): Promise<Row[]>;
+}
+
+export interface Transaction extends Queryable {
+  /** Runs several statements as they stand in a file; for migrations. */
+  script(text: string): Promise<void>;
+}
+
+export interface Db {
+  /** Reads outside transactions, all on one pipelined connection. */
+  readonly read: Queryable;
+  /** Runs `work` in a READ COMMITTED transaction; tried again up to 3 times on a serialization failure or deadlock. */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Throws if the database does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DbOptions {
+  host: string;
+  port: number;
+  name: string;
+  user: string;
+  tls: { ca: Buffer; cert: Buffer; key: Buffer };
+  poolSize: number;
+  log: Log;
+}
+
+const connection = (options: DbOptions): pg.ClientConfig => ({
+  host: options.host,
+  port: options.port,
+  database: options.name,
+  user: options.user,
+  ssl: { ...options.tls, minVersion: 'TLSv1.3' },
+  connectionTimeoutMillis: 2_000,
+  statement_timeout: 15_000,
+  lock_timeout: 5_000,
+  idle_in_transaction_session_timeout: 15_000,
+  keepAlive: true,
+});
+
+const isPgError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError;
+
+const unavailable = (cause: unknown): AppError =>
+  new AppError('DATABASE_UNAVAILABLE', 'the database could not be reached; nothing was changed, try again', { cause });
+
+/** The SQLSTATE of an error from PostgreSQL, so that a caller can treat an expected one. */
+export const sqlState = (error: unknown): string | undefined => {
+  const cause = error instanceof AppError ? error.cause : error;
+  return isPgError(cause) ? cause.code : undefined;
+};
+
+/** Errors of the database as errors of ours. A constraint violation stays as it is, for the caller to name. */
+const mapError = (error: unknown): unknown => {
+  if (error instanceof AppError) return error;
+  if (!isPgError(error)) return unavailable(error);
+  const state = error.code ?? '';
+  if (state === '40001' || state === '40P01' || state === '55P03') return new AppError('CONFLICT', 'another change was under way; try again', { cause: error });
+  if (state === '57014' || state === '25P03') return new AppError('DEADLINE_EXCEEDED', 'the database took too long', { cause: error });
+  if (state.startsWith('57') || state.startsWith('08') || state.startsWith('53')) return unavailable(error);
+  return error;
+};
+
+const run = async <Row extends object>(client: pg.Client | pg.PoolClient, statement: Statement): Promise<Row[]> => {
+  try {
+    return (await client.query<Row & pg.QueryResultRow>(statement)).rows;
+  } catch (error) {
+    throw mapError(error);
+  }
+};
+
+/** One pipelined connection, opened on demand and again after it is lost. */
+const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<void> } => {
+  let current: Promise<pg.Client> | undefined;
+  const open = async (): Promise<pg.Client> => {
+    const client = new pg.Client({ ...connection(options), pipeline: true } as pg.ClientConfig);
+    const forget = () => (current = undefined);
+    client.on('error', (error) => {
+      options.log.warn({ error: error.message }, 'database connection lost');
+      forget();
+    });
+    client.on('end', forget);
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      forget();
+      throw unavailable(error);
+    }
+  };
+  return {
+    query: async (statement) => run(await (current ??= open()), statement),
+    close: async () => (await current?.catch(() => undefined))?.end(),
+  };
+};
+
+export const openDb = (options: DbOptions): Db => {
+  const pool = new pg.Pool({ ...connection(options), max: options.poolSize, min: 1, idleTimeoutMillis: 60_000, maxLifetimeSeconds: 1800 });
+  pool.on('error', (error) => options.log.warn({ error: error.message }, 'database connection lost'));
+  const read = pipelinedReader(options);
+
+  const attempt = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    const lost = (error: Error) => options.log.warn({ error: error.message }, 'database connection lost');
+    client.on('error', lost);
+    let broken = true;
+    try {
+      await run(client, { name: 'begin', text: 'begin' });
+      const result = await work({ query: (statement) => run(client, statement), script: async (text) => void (await client.query(text)) });
+      await run(client, { name: 'commit', text: 'commit' });
+      broken = false;
+      return result;
+    } catch (error) {
+      broken = await run(client, { name: 'rollback', text: 'rollback' }).then(
+        () => false,
+        () => true,
+      );
+      throw mapError(error);
+    } finally {
+      client.off('error', lost);
+      client.release(broken);
+    }
+  };
+
+  return {
+    read,
+    ping: async () => void (await read.query({ name: 'ping', text: 'select 1 as one' })),
+    transaction: async (work) => {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await attempt(work);
+        } catch (error) {
+          if (!(error instanceof AppError && error.reason === 'CONFLICT') || tries === 3) throw error;
+        }
+      }
+    },
+    close: async () => {
+      await Promise.all([pool.end(), read.close()]);
+    },
+  };
+};

@@ -1,0 +1,63 @@
+// A bound on how stale a cache may be. The database holds an epoch that every change of what is cached raises. What is
+// cached may be used only within 500 ms of the start of the last successful query of the epoch, by a clock that a
+// paused process cannot fool. Queries run on demand, at most one per 250 ms; an idle service asks nothing.
+const FRESH_MS = 250;
+const BOUND_MS = 500;
+
+export interface Epoch {
+  /** Resolves when the cache may be used; rejects if the database cannot be asked. */
+  confirm(): Promise<void>;
+  /** Whether what was confirmed still holds; to be asked again right before an answer leaves. */
+  stillValid(): boolean;
+  /** Raised by every change: what was loaded in an earlier generation must not enter the cache, nor leave in an answer. */
+  readonly generation: number;
+}
+
+export interface EpochOptions {
+  query: () => Promise<bigint>;
+  /** Called before `confirm` resolves, if the epoch has moved: drop what is cached. */
+  onChange: () => void;
+}
+
+export const openEpoch = ({ query, onChange }: EpochOptions): Epoch => {
+  let epoch: bigint | undefined;
+  let generation = 0;
+  let confirmedAt = -Infinity;
+  let asking: Promise<void> | undefined;
+
+  const ask = (): Promise<void> =>
+    (asking ??= (async () => {
+      const startedAt = performance.now();
+      try {
+        const now = await query();
+        if (now !== epoch) {
+          generation++;
+          onChange();
+        }
+        epoch = now;
+        confirmedAt = startedAt;
+      } finally {
+        asking = undefined;
+      }
+    })());
+
+  return {
+    confirm: async () => {
+      for (;;) {
+        const age = performance.now() - confirmedAt;
+        if (age < FRESH_MS) return;
+        const answer = ask();
+        // Still within the bound: the query runs beside this call, not before it.
+        if (age < BOUND_MS) {
+          answer.catch(() => undefined);
+          return;
+        }
+        await answer;
+      }
+    },
+    stillValid: () => performance.now() - confirmedAt < BOUND_MS,
+    get generation() {
+      return generation;
+    },
+  };
+};

@@ -1,0 +1,71 @@
+// The mutual TLS listener: TLS 1.3 only, client certificate required, identity resolved once per connection. What passes
+// is handed to the gRPC server as a connection that is already secure.
+import { createServer, type TLSSocket } from 'node:tls';
+import { AppError } from './errors.ts';
+import { identityOf, type SpiffeId } from './identity.ts';
+import type { Log } from './log.ts';
+import { metrics } from './metrics.ts';
+import { secureContext, type Tls } from './tls.ts';
+
+export interface Connection {
+  readonly identity: SpiffeId | AppError;
+  readonly address: string;
+  /** When the client certificate ends, milliseconds since 1970; a call after that is refused. */
+  readonly validUntil: number;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** By `address:port` of the peer, which is what a call knows of its connection. */
+  connection(peer: string): Connection | undefined;
+  /** Stops accepting; connections stay. */
+  close(): void;
+}
+
+export interface ListenerOptions {
+  listen: { host: string; port: number };
+  trustDomain: string;
+  tls: Tls;
+  log: Log;
+  accept: (socket: TLSSocket) => void;
+}
+
+const MAX_CONNECTIONS = 10_000;
+
+export const openListener = async ({ listen, trustDomain, tls, log, accept }: ListenerOptions): Promise<Listener> => {
+  const connections = new Map<string, Connection>();
+  const options = { requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2'], handshakeTimeout: 5_000 };
+  const server = createServer({ ...options, ...secureContext(tls.current) }, (socket) => {
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    socket.on('error', (error) => log.debug({ address: peer, error: error.message }, 'connection lost'));
+    if (socket.alpnProtocol !== 'h2') {
+      socket.destroy();
+      return;
+    }
+    const certificate = socket.getPeerX509Certificate();
+    const identity = identityOf(certificate, trustDomain);
+    if (identity instanceof AppError) log.warn({ address: peer, error: identity.message }, 'a peer has no usable identity');
+    connections.set(peer, { identity, address: socket.remoteAddress ?? '', validUntil: certificate?.validToDate.getTime() ?? 0 });
+    socket.once('close', () => connections.delete(peer));
+    accept(socket);
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('tlsClientError', (error, socket) => {
+    metrics.handshakeFailures.inc();
+    log.warn({ address: socket.remoteAddress ?? '', error: error.message }, 'a connection failed mutual TLS');
+  });
+  tls.onReload(() => server.setSecureContext(secureContext(tls.current)));
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' ? new Error(`port ${listen.port} on ${listen.host} is taken; stop what uses it or choose another`) : error),
+    );
+    server.listen(listen.port, listen.host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : listen.port,
+    connection: (peer) => connections.get(peer),
+    close: () => void server.close(),
+  };
+};

@@ -1,0 +1,44 @@
+// The one place that declares metrics. Names follow gRPC's own (gRFC A66); no label ever holds a resource or a tenant.
+import { createServer } from 'node:http';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, register } from 'prom-client';
+import type { Log } from './log.ts';
+
+const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+
+export const metrics = {
+  serverCalls: new Histogram({ name: 'grpc_server_call_duration_seconds', help: 'Calls answered, by method and status', labelNames: ['grpc_method', 'grpc_status'], buckets: SECONDS }),
+  refusedCalls: new Counter({ name: 'strongroom_refused_calls_total', help: 'Calls that never reached a handler, by cause', labelNames: ['cause'] }),
+  handshakeFailures: new Counter({ name: 'strongroom_tls_handshake_failures_total', help: 'Connections that failed mutual TLS' }),
+  outboxAge: new Gauge({ name: 'strongroom_outbox_oldest_seconds', help: 'Age of the oldest event that the audit log has not taken' }),
+  keyCache: new Counter({ name: 'strongroom_scope_key_cache_total', help: 'Scope key lookups, by result', labelNames: ['result'] }),
+  auditBatch: new Histogram({ name: 'strongroom_audit_batch_entries', help: 'Entries per committed batch', buckets: [1, 4, 16, 64, 256, 1024] }),
+  purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
+  purges: new Counter({ name: 'strongroom_purges_total', help: 'Purges, by result', labelNames: ['result'] }),
+};
+
+/** Serves the metrics over plain HTTP at /metrics. */
+export const serveMetrics = async (listen: { host: string; port: number }, log: Log): Promise<AsyncDisposable> => {
+  collectDefaultMetrics();
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    register.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': register.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(listen.port, listen.host, resolve);
+  });
+  log.info({ address: `${listen.host}:${listen.port}` }, 'serving metrics');
+  return {
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+};

@@ -1,0 +1,96 @@
+// The outbox: audit events of changes, written in the change's own transaction and shipped to the audit log in order. An
+// event the log has not taken after 5 s stops further changes: nothing changes unrecorded, nothing hangs.
+import { Event } from '../gen/strongroom/audit/v1/audit_service.ts';
+import type { Auditor } from './audit.ts';
+import type { Db, Queryable } from './db.ts';
+import { AppError } from './errors.ts';
+import { describe, type Log } from './log.ts';
+import { metrics } from './metrics.ts';
+
+const MAX_AGE_MS = 5_000;
+const BATCH = 256;
+
+export const enqueue = async (tx: Queryable, event: Event): Promise<void> => {
+  const values = [Buffer.from(Event.encode(event).finish())];
+  await tx.query({ name: 'outbox.insert', text: 'insert into outbox (event) values ($1)', values });
+};
+
+export interface Relay extends AsyncDisposable {
+  /** There is something to ship. */
+  kick(): void;
+  /** Throws AUDIT_UNAVAILABLE if an event has waited too long. */
+  assertHealthy(): void;
+}
+
+interface Waiting {
+  id: bigint;
+  event: Buffer;
+  age_ms: number;
+}
+
+/** Ships one batch; answers how many it shipped. The rows are locked, so that replicas take turns and keep the order. */
+const ship = (db: Db, auditor: Auditor, saw: (oldestMs: number) => void): Promise<number> =>
+  db.transaction(async (tx) => {
+    await tx.query({ name: 'outbox.lock', text: `select pg_advisory_xact_lock(hashtext('strongroom.outbox'))` });
+    const rows = await tx.query<Waiting>({
+      name: 'outbox.select',
+      text: `select id, event, (extract(epoch from now() - create_time) * 1000)::float8 as age_ms from outbox order by id limit ${BATCH}`,
+    });
+    if (rows.length === 0) return 0;
+    saw(rows[0]!.age_ms);
+    await auditor.append(rows.map((row) => Event.decode(row.event)), Date.now() + 10_000);
+    await tx.query({ name: 'outbox.delete', text: 'delete from outbox where id = any($1::bigint[])', values: [rows.map((row) => row.id)] });
+    return rows.length;
+  });
+
+export const openRelay = (db: Db, auditor: Auditor, log: Log): Relay => {
+  let running: Promise<void> | undefined;
+  let again = false;
+  let stopped = false;
+  let retry: NodeJS.Timeout | undefined;
+  /** Monotonic time at which the oldest event that waits was written; undefined when all is shipped. */
+  let waitingSince: number | undefined;
+
+  const drain = async (): Promise<void> => {
+    let shipped = 0;
+    do {
+      again = false;
+      shipped = await ship(db, auditor, (ageMs) => (waitingSince = Math.min(waitingSince ?? Infinity, performance.now() - ageMs)));
+      waitingSince = undefined;
+    } while (!stopped && (again || shipped === BATCH));
+  };
+
+  const kick = (): void => {
+    again = true;
+    if (running || retry || stopped) return;
+    running = drain()
+      .catch((error: unknown) => {
+        waitingSince ??= performance.now();
+        log.warn({ error: describe(error) }, 'the audit log did not take an event; trying again');
+        retry = setTimeout(() => {
+          retry = undefined;
+          kick();
+        }, 500);
+      })
+      .finally(() => {
+        metrics.outboxAge.set(waitingSince === undefined ? 0 : (performance.now() - waitingSince) / 1000);
+        running = undefined;
+        if (again) kick();
+      });
+  };
+
+  kick();
+  return {
+    kick,
+    assertHealthy: () => {
+      if (waitingSince !== undefined && performance.now() - waitingSince > MAX_AGE_MS) {
+        throw new AppError('AUDIT_UNAVAILABLE', 'the audit log takes no events; nothing may change until it does, try again');
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      stopped = true;
+      clearTimeout(retry);
+      await running;
+    },
+  };
+};

@@ -1,0 +1,212 @@
+// Serves tables: every row wrapped in the steps, the limits that the library lacks, health, reflection, and a stop that
+// lets calls under way end.
+import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerUnaryCall, type ServiceDefinition } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import { v7 as uuidv7 } from 'uuid';
+import { eventOf, type Auditor } from './audit.ts';
+import type { ServerConfig } from './config.ts';
+import { AppError, toAppError, toStatus } from './errors.ts';
+import type { SpiffeId } from './identity.ts';
+import { openListener, type Listener } from './listener.ts';
+import { describe, type Log } from './log.ts';
+import { metrics } from './metrics.ts';
+import { addReflection } from './reflection.ts';
+import { watchRefused, type Refused } from './refused.ts';
+import { compose, type Exchange, type Next } from './steps.ts';
+import type { Authorize, Call, MethodDefinition, Registration, Row } from './table.ts';
+import type { Tls } from './tls.ts';
+
+export interface ServeOptions {
+  config: ServerConfig;
+  log: Log;
+  tls: Tls;
+  registrations: readonly Registration[];
+  authorize: Authorize;
+  auditor: Auditor;
+  /** Rejects while something this service needs is out of reach; health then says NOT_SERVING. */
+  ready: () => Promise<void>;
+}
+
+const LIMITS = {
+  'grpc.max_concurrent_streams': 256,
+  'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  'grpc.max_connection_age_ms': 10 * 60_000,
+  'grpc.max_connection_age_grace_ms': 60_000,
+  'grpc.max_connection_idle_ms': 15 * 60_000,
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  'grpc.enable_channelz': 0,
+} as const;
+const HEALTH_EVERY_MS = 1_000;
+const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const UNKNOWN_PEER = new AppError('IDENTITY_INVALID', 'the connection is not known');
+const EXPIRED = new AppError('IDENTITY_INVALID', 'the client certificate has expired; connect again with a new one');
+
+type UnaryCall = ServerUnaryCall<unknown, unknown>;
+
+/** Decodes within the row's limit; what is wrong becomes an error of ours in place of the library's bare status. */
+const decoder = (method: MethodDefinition, row: Row<unknown, unknown>) => (bytes: Buffer): unknown => {
+  if (bytes.length > row.limits.requestBytes) {
+    return new AppError('MESSAGE_TOO_LARGE', `the request has ${bytes.length} bytes; at most ${row.limits.requestBytes} are taken`, {
+      metadata: { bytes: String(bytes.length), limit: String(row.limits.requestBytes) },
+    });
+  }
+  try {
+    return method.requestDeserialize(bytes);
+  } catch {
+    return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type');
+  }
+};
+
+const correlationOf = (call: UnaryCall): string => {
+  const [sent] = call.metadata.get('x-correlation-id');
+  return typeof sent === 'string' && CORRELATION_ID.test(sent) ? sent : uuidv7();
+};
+
+const exchangeOf = (call: UnaryCall, method: string, row: Row<unknown, unknown>, listener: Listener): Exchange => {
+  const connection = listener.connection(call.getPeer());
+  const now = Date.now();
+  const identity = !connection ? UNKNOWN_PEER : connection.validUntil < now ? EXPIRED : connection.identity;
+  const callerDeadline = Number(call.getDeadline());
+  const deadline = Math.min(Number.isFinite(callerDeadline) ? callerDeadline : Infinity, now + row.limits.deadlineMs);
+  const abort = new AbortController();
+  return {
+    row,
+    request: call.request,
+    identity,
+    principal: '' as SpiffeId,
+    method,
+    action: row.action,
+    resource: '',
+    correlationId: correlationOf(call),
+    sourceAddress: connection?.address ?? '',
+    deadline,
+    signal: abort.signal,
+    facts: {},
+    drafts: undefined,
+    annotate(facts) {
+      this.facts = { ...this.facts, ...facts };
+    },
+    entries(drafts) {
+      this.drafts = drafts;
+    },
+    abort,
+  };
+};
+
+const unaryHandler = (method: string, row: Row<unknown, unknown>, next: Next, listener: () => Listener) =>
+  (call: UnaryCall, callback: sendUnaryData<unknown>): void => {
+    const exchange = exchangeOf(call, method, row, listener());
+    const timer = setTimeout(
+      () => exchange.abort.abort(new AppError('DEADLINE_EXCEEDED', 'the deadline passed; the change may or may not have been made')),
+      exchange.deadline - Date.now(),
+    );
+    // Fires after every call, also one that went well; aborting what has ended is harmless.
+    call.once('cancelled', () => exchange.abort.abort());
+    next(exchange)
+      .then(
+        (reply) => {
+          const trailer = new Metadata();
+          trailer.set('x-request-id', exchange.correlationId);
+          callback(null, reply, trailer);
+        },
+        (error: unknown) => callback(toStatus(toAppError(error, exchange.correlationId), exchange.correlationId)),
+      )
+      .finally(() => clearTimeout(timer));
+  };
+
+/** What the library refused by itself still gets its line, and its entry where the caller is known. */
+const reportRefused = ({ log, auditor }: ServeOptions, listener: Listener) => (refused: Refused): void => {
+  const connection = listener.connection(refused.peer);
+  const cause = refused.code === status.UNIMPLEMENTED ? 'unknown_method' : refused.code === status.RESOURCE_EXHAUSTED ? 'too_large' : 'malformed';
+  metrics.refusedCalls.inc({ cause });
+  log.info({ method: refused.method, address: refused.peer, reason: cause }, 'call refused');
+  if (!connection || connection.identity instanceof AppError) return;
+  const call: Pick<Call, 'principal' | 'method' | 'action' | 'resource' | 'correlationId' | 'sourceAddress'> = {
+    principal: connection.identity,
+    method: refused.method,
+    action: 'rpc.call.refuse',
+    resource: refused.method.toWellFormed(),
+    correlationId: uuidv7(),
+    sourceAddress: connection.address,
+  };
+  auditor
+    .append([eventOf(call as Call, { outcome: 'FAILURE', code: refused.code, reason: cause.toUpperCase() })], Date.now() + 5_000)
+    .catch((error: unknown) => log.warn({ error: describe(error) }, 'a refused call could not be recorded'));
+};
+
+/** An allowlist entry for a method counts before one for its service. An entry that names nothing refuses the start. */
+const allowlist = ({ config, registrations }: ServeOptions): ((method: string, principal: SpiffeId) => boolean) => {
+  const lists = new Map<string, ReadonlySet<string> | '*'>();
+  const methods = registrations.flatMap((r) => Object.values(r.definition).map((m) => m.path));
+  const known = new Set([...methods.map((path) => path.slice(1)), ...registrations.map((r) => r.service)]);
+  for (const [name, ids] of Object.entries(config.allow)) {
+    if (!known.has(name)) throw new Error(`allow.${name}: this service has no such RPC or service`);
+    lists.set(name, ids[0] === '*' ? '*' : new Set<string>(ids));
+  }
+  const byMethod = new Map(methods.map((path) => [path, lists.get(path.slice(1)) ?? lists.get(path.slice(1, path.lastIndexOf('/')))]));
+  for (const [path, list] of byMethod) if (!list) throw new Error(`allow: nobody may call ${path.slice(1)}; name callers, or leave it to '*'`);
+  return (method, principal) => {
+    const list = byMethod.get(method);
+    return list === '*' || (list?.has(principal) ?? false);
+  };
+};
+
+const watchHealth = (health: HealthImplementation, services: readonly string[], ready: ServeOptions['ready'], log: Log) => {
+  let serving = true;
+  const set = (now: boolean): void => {
+    for (const service of ['', ...services]) health.setStatus(service, now ? 'SERVING' : 'NOT_SERVING');
+    if (now !== serving) log.info({ state: now ? 'SERVING' : 'NOT_SERVING' }, 'health changed');
+    serving = now;
+  };
+  const check = (): Promise<void> => ready().then(() => set(true), () => set(false));
+  const timer = setInterval(() => void check(), HEALTH_EVERY_MS);
+  return { check, stop: () => { clearInterval(timer); set(false); } };
+};
+
+export const serve = async (options: ServeOptions): Promise<{ port: number } & AsyncDisposable> => {
+  const { config, log, tls, registrations } = options;
+  const server = new Server(LIMITS);
+  const next = compose({ ...options, allowed: allowlist(options) });
+  let listener: Listener;
+
+  for (const { definition, table } of registrations) {
+    const entries = Object.entries(definition).map(([name, method]) => {
+      const row = table[name];
+      if (!row) throw new Error(`no row for ${method.path}`);
+      return { name, method: { ...method, requestDeserialize: decoder(method, row) }, handler: unaryHandler(method.path, row, next, () => listener) };
+    });
+    const methods = Object.fromEntries(entries.map((e) => [e.name, e.method])) as unknown as ServiceDefinition;
+    server.addService(methods, Object.fromEntries(entries.map((e) => [e.name, e.handler])));
+  }
+  const services = registrations.map((r) => r.service);
+  const health = new HealthImplementation(Object.fromEntries(['', ...services].map((s) => [s, 'NOT_SERVING'] as const)));
+  health.addToServer(server);
+  const readers = new Set<unknown>(config.reflection);
+  addReflection(server, [...services, 'grpc.health.v1.Health'], (peer) => readers.has(listener.connection(peer)?.identity));
+
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  listener = await openListener({ ...config, tls, log, accept: (socket) => injector.injectConnection(socket) });
+  const unwatch = watchRefused(listener.port, reportRefused(options, listener));
+  const watch = watchHealth(health, services, options.ready, log);
+  await watch.check();
+  log.info({ address: `${config.listen.host}:${listener.port}` }, 'serving');
+
+  return {
+    port: listener.port,
+    [Symbol.asyncDispose]: async () => {
+      watch.stop();
+      listener.close();
+      await new Promise<void>((resolve) => {
+        // A health watch would hold the server open for ever.
+        const force = setTimeout(() => server.forceShutdown(), config.drain);
+        server.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+        injector.destroy();
+      });
+      unwatch();
+    },
+  };
+};

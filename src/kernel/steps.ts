@@ -1,0 +1,128 @@
+// What happens to every call, outermost first: observe → map errors → identify → audit → authorize → deadline → handler.
+// Errors are mapped outside identify, so that a refused peer gets a proper error; audit is outside authorize, so that a
+// denied call leaves an entry.
+import { status } from '@grpc/grpc-js';
+import { eventOf, type Auditor } from './audit.ts';
+import { AppError, denied, toAppError } from './errors.ts';
+import type { SpiffeId } from './identity.ts';
+import { describe, type Log } from './log.ts';
+import { metrics } from './metrics.ts';
+import type { Authorize, Call, EntryDraft, Resource, Row } from './table.ts';
+
+/** One call on its way through the steps. */
+export interface Exchange extends Call {
+  readonly row: Row<unknown, unknown>;
+  /** Decoded; or why it could not be. */
+  readonly request: unknown;
+  /** From the connection; or why there is none. */
+  readonly identity: SpiffeId | AppError;
+  principal: SpiffeId;
+  resource: string;
+  facts: EntryDraft;
+  drafts: readonly EntryDraft[] | undefined;
+  /** Ends `signal`. */
+  readonly abort: AbortController;
+}
+
+export type Next = (exchange: Exchange) => Promise<unknown>;
+export type Step = (next: Next) => Next;
+
+export interface StepOptions {
+  log: Log;
+  auditor: Auditor;
+  authorize: Authorize;
+  /** Whether the configuration lets this peer call this method. */
+  allowed: (method: string, principal: SpiffeId) => boolean;
+}
+
+const observe = ({ log }: StepOptions): Step => (next) => async (exchange) => {
+  const start = performance.now();
+  const done = (code: string) => {
+    const ms = performance.now() - start;
+    metrics.serverCalls.observe({ grpc_method: exchange.method, grpc_status: code }, ms / 1000);
+    return Math.round(ms * 100) / 100;
+  };
+  const { method, principal, correlationId } = exchange;
+  try {
+    const reply = await next(exchange);
+    const ms = done('OK');
+    log.debug({ method, principal, correlationId, code: 'OK', ms }, 'call');
+    return reply;
+  } catch (error) {
+    const mapped = error instanceof AppError ? error : toAppError(error, correlationId);
+    const fields = { method, principal: exchange.principal, correlationId, code: mapped.code, reason: mapped.reason, ms: done(mapped.code) };
+    if (mapped.code === 'INTERNAL' || mapped.code === 'DATA_LOSS') log.error({ ...fields, error: describe(mapped) }, 'call failed');
+    else if (mapped.code === 'UNAVAILABLE') log.warn({ ...fields, error: describe(mapped) }, 'call failed');
+    else log.info(fields, 'call refused');
+    throw mapped;
+  }
+};
+
+const mapErrors: Step = (next) => async (exchange) => {
+  try {
+    return await next(exchange);
+  } catch (error) {
+    throw toAppError(error, exchange.correlationId);
+  }
+};
+
+const identify: Step = (next) => (exchange) => {
+  if (exchange.identity instanceof AppError) return Promise.reject(exchange.identity);
+  exchange.principal = exchange.identity;
+  return next(exchange);
+};
+
+const outcomeOf = (error: AppError): EntryDraft => ({
+  outcome: error.code === 'PERMISSION_DENIED' ? 'DENIED' : 'FAILURE',
+  code: status[error.code],
+  reason: error.reason,
+});
+
+const audit = ({ auditor }: StepOptions): Step => (next) => async (exchange) => {
+  if (exchange.row.audit === 'none') return next(exchange);
+  let reply: unknown;
+  try {
+    reply = await next(exchange);
+  } catch (thrown) {
+    const error = toAppError(thrown, exchange.correlationId);
+    // When the log itself is out of reach there is nobody to tell; the call fails all the same.
+    if (error.reason !== 'AUDIT_UNAVAILABLE') {
+      await auditor.append([eventOf(exchange, { ...exchange.facts, ...outcomeOf(error) })], Math.max(exchange.deadline, Date.now() + 1_000));
+    }
+    throw thrown;
+  }
+  if (exchange.row.audit === 'read') {
+    const drafts = exchange.drafts ?? [exchange.facts];
+    if (drafts.length > 0) await auditor.append(drafts.map((draft) => eventOf(exchange, draft)), exchange.deadline);
+  }
+  return reply;
+};
+
+const authorize = ({ authorize: decide, allowed }: StepOptions): Step => (next) => async (exchange) => {
+  // Before anything of the request is looked at: a peer that may not call this method learns nothing of its shape.
+  if (!allowed(exchange.method, exchange.principal)) throw denied(exchange.action, exchange.method);
+  if (exchange.request instanceof AppError) throw exchange.request;
+  const resource: Resource = exchange.row.resource(exchange.request);
+  exchange.resource = resource.name;
+  await decide(exchange, resource);
+  return next(exchange);
+};
+
+const deadline: Step = (next) => (exchange) => {
+  const { signal } = exchange;
+  return new Promise((resolve, reject) => {
+    const give = () => reject(signal.reason instanceof AppError ? signal.reason : new AppError('CANCELLED', 'the caller went away'));
+    if (signal.aborted) {
+      give();
+      return;
+    }
+    signal.addEventListener('abort', give, { once: true });
+    next(exchange).then(resolve, reject).finally(() => signal.removeEventListener('abort', give));
+  });
+};
+
+const handle: Next = (exchange) => exchange.row.handler(exchange.request, exchange);
+
+/** The steps around the handler, outermost first. */
+export const compose = (options: StepOptions): Next =>
+  [observe(options), mapErrors, identify, audit(options), authorize(options), deadline].reduceRight<Next>((next, step) => step(next), handle);

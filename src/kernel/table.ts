@@ -1,0 +1,113 @@
+// The service table: for every RPC its action, resource, audit mode, limits and handler. A new RPC without them does
+// not compile, because a table is typed by the generated service definition.
+import type { SpiffeId } from './identity.ts';
+
+/** The part of a generated method definition that types and wiring need. */
+export interface MethodDefinition {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  // Method definitions are compared contravariantly in the request; `never` accepts every one of them.
+  readonly requestSerialize: (value: never) => Buffer;
+  readonly requestDeserialize: (bytes: Buffer) => unknown;
+  readonly responseSerialize: (value: never) => Buffer;
+  readonly responseDeserialize: (bytes: Buffer) => unknown;
+}
+export type ServiceDefinition = Readonly<Record<string, MethodDefinition>>;
+
+export type RequestOf<M extends MethodDefinition> = ReturnType<M['requestDeserialize']>;
+export type ResponseOf<M extends MethodDefinition> = ReturnType<M['responseDeserialize']>;
+
+/**
+ * When the audit entry of a successful call becomes durable.
+ * - `read`: before the reply leaves, by an append. For calls that change nothing in a database of ours.
+ * - `write`: in the transaction that makes the change, through the outbox; the handler enqueues `call.entry()`.
+ * - `none`: no entry. Only for the log's own intake, which cannot log itself without end.
+ * Failed and denied calls get an entry in every mode but `none`.
+ */
+export type AuditMode = 'read' | 'write' | 'none';
+
+export interface Limits {
+  /** Largest request in bytes. */
+  readonly requestBytes: number;
+  /** The call ends after this long, also if the caller would wait longer. */
+  readonly deadlineMs: number;
+}
+
+export type Outcome = 'SUCCESS' | 'FAILURE' | 'DENIED';
+
+/** An audit entry in the making; what is not given comes from the call. Never a value, never a key. */
+export interface EntryDraft {
+  action?: string;
+  resource?: string;
+  instanceUid?: string;
+  outcome?: Outcome;
+  code?: number;
+  reason?: string;
+  onBehalfOf?: string;
+  correlationId?: string;
+  attributes?: Readonly<Record<string, string>>;
+}
+
+/** What a call acts on, as far as authorization and audit need to know. */
+export interface Resource {
+  readonly name: string;
+}
+
+/** What a handler may know of its call. */
+export interface Call {
+  readonly principal: SpiffeId;
+  /** `/package.Service/Method`. */
+  readonly method: string;
+  readonly action: string;
+  readonly resource: string;
+  /** Ties log lines and audit entries of this call together, over all services. */
+  readonly correlationId: string;
+  readonly sourceAddress: string;
+  /** Milliseconds since 1970; the earlier of the caller's and the table's. */
+  readonly deadline: number;
+  /** Aborted when the caller is gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+  /** Adds facts to this call's audit entry. */
+  annotate(facts: EntryDraft): void;
+  /** Replaces this call's one entry of mode `read` by one for each item of a batch. */
+  entries(drafts: readonly EntryDraft[]): void;
+}
+
+/** The five things every RPC must say. */
+export interface Row<Request, Response> {
+  /** `service.object.verb`, as it stands in the audit log and in authorization. */
+  readonly action: string;
+  /** Parses what the call acts on; throws INVALID_ARGUMENT for a name that is none. */
+  readonly resource: (request: Request) => Resource;
+  readonly audit: AuditMode;
+  readonly limits: Limits;
+  readonly handler: (request: Request, call: Call) => Promise<Response>;
+}
+
+export type Table<S extends ServiceDefinition> = {
+  readonly [M in keyof S]: Row<RequestOf<S[M]>, ResponseOf<S[M]>>;
+};
+
+/** Decides after the allowlist; throws PERMISSION_DENIED. */
+export type Authorize = (call: Call, resource: Resource) => Promise<void>;
+
+/** A table with the definition it belongs to, types checked here and erased for the wiring. */
+export interface Registration {
+  /** `package.Service`. */
+  readonly service: string;
+  readonly definition: ServiceDefinition;
+  readonly table: Readonly<Record<string, Row<unknown, unknown>>>;
+}
+
+export const register = <S extends ServiceDefinition>(definition: S, table: Table<S>): Registration => {
+  const [first] = Object.values(definition);
+  return {
+    service: first ? first.path.slice(1, first.path.lastIndexOf('/')) : '',
+    definition,
+    table: table as unknown as Registration['table'],
+  };
+};
+
+/** Sizes shared by most rows: a metadata call. */
+export const METADATA_LIMITS: Limits = { requestBytes: 128 * 1024, deadlineMs: 10_000 };
