@@ -19,7 +19,7 @@ export interface Auditor {
 const clip = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1).toWellFormed()}…`);
 
 /** The entry of a call, complete; outcome SUCCESS unless the draft says otherwise. */
-export const eventOf = (call: Call, draft: EntryDraft = {}): Event => ({
+export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({
   eventId: uuidv7(),
   occurTime: new Date(),
   action: draft.action ?? call.action,

@@ -1,6 +1,6 @@
 // Reads one JSON file against a shape. An unknown, missing or badly typed key refuses the start with the key's name.
 // Secrets never stand in the file: only paths to them, relative to it.
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { parseSpiffeId, type SpiffeId } from './identity.ts';
@@ -88,4 +88,24 @@ export const readConfig = <T>(file: string, schema: z.ZodType<T>): T => {
     return `${keys.join(', ') || '(root)'}: ${issue.code === 'unrecognized_keys' ? 'is not a key of this configuration' : issue.message}`;
   });
   throw new Error(`the configuration ${file} is not usable: ${problems.join('; ')}`);
+};
+
+/** A 32-byte key from a file that only its owner may read. */
+export const readKeyFile = (file: string): Buffer => {
+  let fd: number;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw new Error(`cannot open the key file ${file}: ${error instanceof Error ? error.message : 'unknown error'}`);
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw new Error(`the key file ${file} is not a regular file`);
+    if ((stat.mode & 0o077) !== 0) throw new Error(`the key file ${file} can be read by others; run chmod 600 on it`);
+    const bytes = readFileSync(fd);
+    if (bytes.length !== 32) throw new Error(`the key file ${file} has ${bytes.length} bytes; exactly 32 are needed`);
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
 };

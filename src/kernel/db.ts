@@ -1,6 +1,8 @@
 // PostgreSQL over mutual TLS: a pipelined connection for reads, a pool for transactions, and the map from SQLSTATE to
 // errors a caller may see. No SQL text of any service stands here.
+import { readFileSync } from 'node:fs';
 import pg from 'pg';
+import type { DatabaseConfig } from './config.ts';
 import { AppError } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -159,3 +161,12 @@ export const openDb = (options: DbOptions): Db => {
     },
   };
 };
+
+/** The database of a configuration, its certificates read. */
+export const openServiceDb = (config: DatabaseConfig, log: Log): Db => openDb(dbOptions(config, log));
+
+export const dbOptions = ({ tls, ...config }: DatabaseConfig, log: Log): DbOptions => ({
+  ...config,
+  tls: { ca: readFileSync(tls.caFile), cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) },
+  log,
+});

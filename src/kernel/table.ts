@@ -68,7 +68,9 @@ export interface Call {
   readonly deadline: number;
   /** Aborted when the caller is gone or the deadline has passed. */
   readonly signal: AbortSignal;
-  /** Adds facts to this call's audit entry. */
+  /** What this call's audit entry says beyond the call itself. */
+  readonly facts: EntryDraft;
+  /** Adds to the facts. */
   annotate(facts: EntryDraft): void;
   /** Replaces this call's one entry of mode `read` by one for each item of a batch. */
   entries(drafts: readonly EntryDraft[]): void;

@@ -1,0 +1,38 @@
+// Who may do what: roles, what each permits, and where a right counts. Pure; the bindings come from elsewhere.
+import type { Resource } from '../kernel/table.ts';
+import { groupName, instanceName, type GroupPath, type InstancePath } from './names.ts';
+
+export const ROLES = ['READER', 'SECRETS_READER', 'WRITER', 'MANAGER'] as const;
+export type Role = (typeof ROLES)[number];
+export type Permission = 'read' | 'access' | 'write' | 'manage';
+
+/** MANAGER administers, and reads no payload: who needs both gets both roles. */
+const PERMITS: Readonly<Record<Role, readonly Permission[]>> = {
+  READER: ['read'],
+  SECRETS_READER: ['read', 'access'],
+  WRITER: ['read', 'write'],
+  MANAGER: ['read', 'write', 'manage'],
+};
+
+/** The system, an instance or a group. */
+export type Scope = 'system' | InstancePath | GroupPath;
+
+/** What a call acts on, with the right it needs there. */
+export interface Guarded extends Resource {
+  readonly scope: Scope;
+  readonly permission: Permission;
+}
+
+export const scopeName = (scope: Scope): string => (scope === 'system' ? scope : 'group' in scope ? groupName(scope) : instanceName(scope));
+
+/** A binding on the system counts in every instance, one on an instance in all its groups. */
+const scopesAbove = (scope: Scope): string[] => {
+  if (scope === 'system') return ['system'];
+  return 'group' in scope ? ['system', instanceName(scope), groupName(scope)] : ['system', instanceName(scope)];
+};
+
+/** Role names by scope name, of one principal. */
+export type Bindings = ReadonlyMap<string, ReadonlySet<Role>>;
+
+export const permits = (bindings: Bindings, scope: Scope, permission: Permission): boolean =>
+  scopesAbove(scope).some((name) => [...(bindings.get(name) ?? [])].some((role) => PERMITS[role].includes(permission)));

@@ -1,0 +1,37 @@
+// Bindings on their way in: scope, principal and role, parsed.
+import { Role as RoleMessage, type Binding } from '../gen/strongroom/secrets/v1/binding_service.ts';
+import type { Queryable } from '../kernel/db.ts';
+import { invalid } from '../kernel/errors.ts';
+import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
+import { ROLES, type Role, type Scope } from './access.ts';
+import { loadGroup, loadInstance } from './load.ts';
+import { parseGroup, parseInstance } from './names.ts';
+
+export const parseScope = (text: string, field: string): Scope => {
+  if (text === 'system') return 'system';
+  return text.includes('/groups/') ? parseGroup(text, field) : parseInstance(text, field);
+};
+
+export const parsePrincipal = (text: string, field: string): SpiffeId => {
+  const id = parseSpiffeId(text);
+  if (!id) throw invalid(field, 'must be a SPIFFE ID, spiffe://trust.domain/path, of at most 2048 bytes');
+  return id;
+};
+
+export const parseRole = (message: RoleMessage, field: string): Role => {
+  const role = ROLES.find((r) => RoleMessage[r] === message);
+  if (!role) throw invalid(field, `must be one of ${ROLES.map((r) => `ROLE_${r}`).join(', ')}`);
+  return role;
+};
+
+export const requireBinding = (binding: Binding | undefined): Binding => {
+  if (!binding) throw invalid('binding', 'is required');
+  return binding;
+};
+
+/** A binding on what does not exist would wait for somebody to create it. */
+export const assertScopeExists = async (db: Queryable, scope: Scope): Promise<void> => {
+  if (scope === 'system') return;
+  if ('group' in scope) await loadGroup(db, scope);
+  else await loadInstance(db, scope);
+};

@@ -1,0 +1,16 @@
+// The store's configuration.
+import { z } from 'zod';
+import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, spiffeIdSchema } from '../kernel/config.ts';
+
+export const storeConfig = z.strictObject({
+  ...baseConfig,
+  database: databaseSchema,
+  keys: peerSchema,
+  audit: peerSchema,
+  /** Manager of the system, whatever the bindings say: so there is always somebody who can make the first binding. */
+  administrators: z.array(spiffeIdSchema).min(1),
+  /** 32 random bytes, the same for all replicas: seals page tokens and keys the digests of repeated requests. */
+  tokenKeyFile: fileSchema,
+  /** How long what is deleted can be undeleted: the default, and the least that an instance may ask for. */
+  retention: z.strictObject({ default: durationSchema, minimum: durationSchema }),
+});

@@ -1,0 +1,69 @@
+// Checks of metadata fields, each error naming the field and the limit. Pure.
+import type { Duration } from '../gen/google/protobuf/duration.ts';
+import { invalid } from '../kernel/errors.ts';
+
+const KEY = /^[a-z][a-z0-9_-]{0,62}$/;
+const LABEL_VALUE = /^[a-zA-Z0-9._-]{0,63}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export const checkText = (text: string, field: string, limit: number): string => {
+  // Characters, not code units; a short text needs no counting.
+  if (text.length > limit && [...text].length > limit) throw invalid(field, `has more than ${limit} characters`);
+  if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text)) throw invalid(field, 'has control characters');
+  return text.normalize('NFC');
+};
+
+const checkMap = (map: ReadonlyMap<string, string>, field: string, valueOk: (value: string) => boolean, rule: string): Record<string, string> => {
+  if (map.size > 64) throw invalid(field, `has ${map.size} entries; at most 64 are taken`);
+  for (const [key, value] of map) {
+    if (!KEY.test(key)) throw invalid(field, 'has a key that is not 1 to 63 characters of a-z, 0-9, _ and -, starting with a letter');
+    if (!valueOk(value)) throw invalid(`${field}.${key}`, rule);
+  }
+  return Object.fromEntries(map);
+};
+
+export const checkLabels = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
+  checkMap(map, field, (value) => LABEL_VALUE.test(value), 'is not at most 63 characters of a-z, A-Z, 0-9, ., _ and -');
+
+export const checkAnnotations = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
+  checkMap(map, field, (value) => [...value].length <= 1024, 'has more than 1024 characters');
+
+export interface RetentionLimits {
+  defaultSeconds: number;
+  minimumSeconds: number;
+}
+const MAXIMUM_SECONDS = 90 * 86_400;
+
+export const checkRetention = (duration: Duration | undefined, field: string, limits: RetentionLimits): number => {
+  if (!duration) return limits.defaultSeconds;
+  const seconds = Number(duration.seconds);
+  if (duration.nanos !== 0 || seconds < limits.minimumSeconds || seconds > MAXIMUM_SECONDS) {
+    throw invalid(field, `must be whole seconds from ${limits.minimumSeconds}s to ${MAXIMUM_SECONDS}s`);
+  }
+  return seconds;
+};
+
+/** UUID or empty. */
+export const checkRequestId = (text: string): string => {
+  if (text !== '' && !UUID.test(text)) throw invalid('request_id', 'is not a UUID');
+  return text.toLowerCase();
+};
+
+export const checkUuid = (text: string, field: string): string => {
+  if (!UUID.test(text)) throw invalid(field, 'is not a UUID', 'MALFORMED_NAME');
+  return text.toLowerCase();
+};
+
+/** The fields to change: those of the mask, all with `*`, the populated ones without a mask. */
+export const checkMask = <F extends string>(mask: readonly string[] | undefined, known: readonly F[], populated: (field: F) => boolean): F[] => {
+  if (!mask || mask.length === 0) return known.filter(populated);
+  if (mask.includes('*')) {
+    if (mask.length > 1) throw invalid('update_mask', '* stands alone', 'UNKNOWN_MASK_PATH');
+    return [...known];
+  }
+  return mask.map((path) => {
+    const field = known.find((k) => k === path || k === path.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`));
+    if (!field) throw invalid('update_mask', `knows ${known.join(', ')} and *`, 'UNKNOWN_MASK_PATH');
+    return field;
+  });
+};

@@ -1,0 +1,53 @@
+// The secret store process, wired top to bottom.
+import { hkdfSync } from 'node:crypto';
+import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import { dialAuditor } from '../kernel/audit.ts';
+import { dial } from '../kernel/client.ts';
+import { readConfig, readKeyFile } from '../kernel/config.ts';
+import { openServiceDb } from '../kernel/db.ts';
+import { openLog } from '../kernel/log.ts';
+import { requireSchema } from '../kernel/migrate.ts';
+import { openRelay } from '../kernel/outbox.ts';
+import { serve } from '../kernel/server.ts';
+import { openTls } from '../kernel/tls.ts';
+import { openAuthorize } from './authorize.ts';
+import { storeConfig } from './config.ts';
+import { openEnvelope } from './envelope.ts';
+import { pageTokens } from './page.ts';
+import { registrations } from './service.ts';
+import type { Store } from './store.ts';
+
+export const MIGRATIONS = new URL('migrations', import.meta.url).pathname;
+
+const derive = (key: Buffer, purpose: string): Buffer => Buffer.from(hkdfSync('sha256', key, '', `strongroom/store/${purpose}/v1`, 32));
+
+export const start = async (configFile: string): Promise<AsyncDisposable> => {
+  const config = readConfig(configFile, storeConfig);
+  await using stack = new AsyncDisposableStack();
+  const log = openLog(config.service, config.log.level);
+  const tls = stack.use(openTls(config.tls, log));
+  const db = openServiceDb(config.database, log);
+  stack.defer(() => db.close());
+  await requireSchema(db, MIGRATIONS);
+
+  const auditor = stack.use(dialAuditor(config.audit, tls));
+  const keys = stack.use(dial(KeyServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const scopes = stack.use(dial(EnvelopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const relay = stack.use(openRelay(db, auditor, log));
+  const tokenKey = readKeyFile(config.tokenKeyFile);
+
+  const store: Store = {
+    db,
+    keys,
+    scopes,
+    envelope: openEnvelope(scopes),
+    auditor,
+    relay,
+    pages: pageTokens(derive(tokenKey, 'page')),
+    retention: { defaultSeconds: config.retention.default / 1000, minimumSeconds: Math.max(1, config.retention.minimum / 1000) },
+    digestKey: derive(tokenKey, 'digest'),
+  };
+  stack.use(await serve({ config, log, tls, registrations: registrations(store), authorize: openAuthorize(db, config.administrators), auditor, ready: () => db.ping() }));
+  return stack.move();
+};

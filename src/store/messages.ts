@@ -1,0 +1,103 @@
+// Rows as messages.
+import { Binding, Role as RoleMessage } from '../gen/strongroom/secrets/v1/binding_service.ts';
+import { Instance, Instance_State } from '../gen/strongroom/secrets/v1/instance_service.ts';
+import { Purge, Purge_State } from '../gen/strongroom/secrets/v1/purge_service.ts';
+import { SecretGroup, SecretGroup_State } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
+import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import type { ResourceId, SecretPath } from './names.ts';
+import { groupName, instanceName, secretName, versionName } from './names.ts';
+import { KINDS } from './payload.ts';
+import type { BindingRow } from './sql/bindings.ts';
+import type { InstanceRow } from './sql/instances.ts';
+import type { PurgeRow } from './sql/purges.ts';
+import type { GroupRow } from './sql/secret-groups.ts';
+import type { VersionRow } from './sql/secret-versions.ts';
+import type { SecretRow } from './sql/secrets.ts';
+import { etagOf, type Lifecycle } from './state.ts';
+
+// What comes from the database was parsed on its way in.
+const id = (text: string) => text as ResourceId;
+export const pathOf = (row: Pick<SecretRow, 'instance_id' | 'group_id' | 'secret_id'>): SecretPath => ({
+  instance: id(row.instance_id),
+  group: id(row.group_id),
+  secret: id(row.secret_id),
+});
+
+const times = (row: Lifecycle) => ({
+  createTime: row.create_time,
+  updateTime: row.update_time,
+  deleteTime: row.delete_time ?? undefined,
+  purgeTime: row.purge_time ?? undefined,
+});
+const mapOf = (object: Record<string, string>) => new Map(Object.entries(object));
+
+export const toInstance = (row: InstanceRow): Instance => ({
+  name: instanceName({ instance: id(row.instance_id) }),
+  uid: row.instance_uid,
+  state: Instance_State[row.state],
+  displayName: row.display_name,
+  labels: mapOf(row.labels),
+  retention: { seconds: BigInt(row.retention_seconds), nanos: 0 },
+  rootKey: row.root_key,
+  etag: etagOf(row.instance_uid, row.revision),
+  ...times(row),
+});
+
+export const toGroup = (row: GroupRow): SecretGroup => ({
+  name: groupName({ instance: id(row.instance_id), group: id(row.group_id) }),
+  uid: row.group_uid,
+  state: SecretGroup_State[row.state],
+  displayName: row.display_name,
+  labels: mapOf(row.labels),
+  etag: etagOf(row.group_uid, row.revision),
+  ...times(row),
+});
+
+export const toSecret = (row: SecretRow): Secret => ({
+  name: secretName(pathOf(row)),
+  uid: row.secret_uid,
+  state: Secret_State[row.state],
+  description: row.description,
+  labels: mapOf(row.labels),
+  annotations: mapOf(row.annotations),
+  latestVersion: row.latest_version,
+  etag: etagOf(row.secret_uid, row.revision),
+  ...times(row),
+});
+
+export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => ({
+  name: versionName(pathOf(secret), row.version),
+  state: SecretVersion_State[row.state],
+  sizeBytes: row.size_bytes,
+  kind: KINDS[row.kind],
+  clientSpecifiedCrc32c: row.client_specified_crc32c,
+  etag: etagOf(secret.secret_uid, row.revision),
+  createTime: row.create_time,
+  destroyTime: row.destroy_time ?? undefined,
+});
+
+export const toBinding = (row: BindingRow): Binding => ({
+  scope: row.scope,
+  principal: row.principal,
+  role: RoleMessage[row.role],
+  createTime: row.create_time,
+});
+
+export const toPurge = (row: PurgeRow): Purge => ({
+  name: `purges/${row.uid}`,
+  resource: row.resource,
+  state: Purge_State[row.state],
+  scopeKeysDestroyedCount: row.scope_keys_destroyed,
+  versionsRemovedCount: row.versions_removed,
+  secretsRemovedCount: row.secrets_removed,
+  groupsRemovedCount: row.groups_removed,
+  deleteTime: row.delete_time,
+  purgeTime: row.purge_time,
+  startTime: row.start_time ?? undefined,
+  keysDestroyedTime: row.keys_destroyed_time ?? undefined,
+  endTime: row.end_time ?? undefined,
+  deletedBy: row.deleted_by,
+  auditIndex: row.audit_index ?? undefined,
+  receipt: row.receipt ?? '',
+  lastError: row.last_error,
+});

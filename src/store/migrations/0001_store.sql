@@ -1,0 +1,164 @@
+-- The secret store's schema. Ciphertext, wrapped DEKs and metadata; never a key that opens anything by itself.
+-- The `store` role cannot DELETE what belongs to a tenant: only the worker's purge can.
+
+create table instances (
+  instance_uid uuid primary key,
+  instance_id text not null unique,
+  state text not null default 'ACTIVE' check (state in ('ACTIVE', 'DELETED', 'PURGING')),
+  display_name text not null default '',
+  labels jsonb not null default '{}',
+  retention_seconds int not null check (retention_seconds > 0),
+  root_key text not null,
+  revision bigint not null default 1,
+  create_time timestamptz not null default now(),
+  update_time timestamptz not null default now(),
+  delete_time timestamptz,
+  purge_time timestamptz
+);
+
+create table secret_groups (
+  instance_uid uuid not null references instances,
+  group_uid uuid not null,
+  group_id text not null,
+  state text not null default 'ACTIVE' check (state in ('ACTIVE', 'DELETED', 'PURGING')),
+  display_name text not null default '',
+  labels jsonb not null default '{}',
+  revision bigint not null default 1,
+  create_time timestamptz not null default now(),
+  update_time timestamptz not null default now(),
+  delete_time timestamptz,
+  purge_time timestamptz,
+  primary key (instance_uid, group_uid),
+  unique (instance_uid, group_id)
+);
+
+create table secrets (
+  instance_uid uuid not null,
+  secret_uid uuid not null,
+  group_uid uuid not null,
+  secret_id text not null,
+  state text not null default 'ACTIVE' check (state in ('ACTIVE', 'DELETED', 'PURGING')),
+  description text not null default '',
+  labels jsonb not null default '{}',
+  annotations jsonb not null default '{}',
+  latest_version int not null default 0,
+  revision bigint not null default 1,
+  create_time timestamptz not null default now(),
+  update_time timestamptz not null default now(),
+  delete_time timestamptz,
+  purge_time timestamptz,
+  primary key (instance_uid, secret_uid),
+  unique (instance_uid, group_uid, secret_id),
+  foreign key (instance_uid, group_uid) references secret_groups
+);
+
+create table secret_versions (
+  instance_uid uuid not null,
+  secret_uid uuid not null,
+  version int not null check (version > 0),
+  state text not null default 'ENABLED' check (state in ('ENABLED', 'DISABLED', 'DESTROYED')),
+  kind text not null check (kind in ('TEXT', 'BYTES')),
+  size_bytes int not null,
+  crc32c bigint not null,
+  client_specified_crc32c boolean not null,
+  wrapped_dek bytea,
+  sealed bytea,
+  revision bigint not null default 1,
+  create_time timestamptz not null default now(),
+  destroy_time timestamptz,
+  primary key (instance_uid, secret_uid, version),
+  foreign key (instance_uid, secret_uid) references secrets,
+  check ((state = 'DESTROYED') = (wrapped_dek is null) and (wrapped_dek is null) = (sealed is null))
+);
+-- Ciphertext does not compress.
+alter table secret_versions alter column sealed set storage external;
+
+-- Scopes by name, not by uid: names are never used again, so a binding cannot come to mean something else.
+create table bindings (
+  principal text not null,
+  scope text not null,
+  role text not null check (role in ('READER', 'SECRETS_READER', 'WRITER', 'MANAGER')),
+  create_time timestamptz not null default now(),
+  primary key (principal, scope, role)
+);
+create index bindings_scope on bindings (scope, principal, role);
+
+-- Raised by every change of bindings: what replicas have cached ends with it.
+create table bindings_epoch (only_row boolean primary key default true check (only_row), epoch bigint not null);
+insert into bindings_epoch (epoch) values (1);
+
+create table idempotency (
+  principal text not null,
+  method text not null,
+  request_id uuid not null,
+  digest bytea not null,
+  response bytea,
+  create_time timestamptz not null default now(),
+  primary key (principal, method, request_id)
+);
+
+create table outbox (
+  id bigint generated always as identity primary key,
+  event bytea not null,
+  create_time timestamptz not null default now()
+);
+
+-- One row for each deleted resource; after the purge, its tombstone. Personal to no tenant: it outlives them.
+create table purges (
+  uid uuid primary key,
+  kind text not null check (kind in ('INSTANCE', 'GROUP', 'SECRET')),
+  instance_uid uuid not null,
+  group_uid uuid,
+  resource text not null,
+  state text not null default 'SCHEDULED' check (state in ('SCHEDULED', 'DESTROYING_KEYS', 'REMOVING_ROWS', 'FINISHING', 'DONE')),
+  scope_keys_destroyed bigint not null default 0,
+  versions_removed bigint not null default 0,
+  secrets_removed bigint not null default 0,
+  groups_removed bigint not null default 0,
+  delete_time timestamptz not null default now(),
+  purge_time timestamptz not null,
+  start_time timestamptz,
+  keys_destroyed_time timestamptz,
+  end_time timestamptz,
+  deleted_by text not null,
+  -- The id of the purge's entry in the audit log, chosen once, so that a repeated step appends nothing twice.
+  event_id uuid not null default gen_random_uuid(),
+  audit_index bigint,
+  receipt text,
+  last_error text not null default ''
+);
+create index purges_resource on purges (resource);
+create index purges_list on purges (delete_time desc, uid desc);
+create index purges_parent on purges (instance_uid, group_uid);
+
+-- Born in the deleting transaction: the record and the job, together or not at all.
+create function schedule_purge(p_uid uuid, p_kind text, p_instance_uid uuid, p_group_uid uuid, p_resource text, p_purge_time timestamptz, p_deleted_by text)
+returns void language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  insert into public.purges (uid, kind, instance_uid, group_uid, resource, purge_time, deleted_by)
+  values (p_uid, p_kind, p_instance_uid, p_group_uid, p_resource, p_purge_time, p_deleted_by);
+  perform graphile_worker.add_job('purge', json_build_object('uid', p_uid), run_at => p_purge_time, job_key => 'purge:' || p_uid, max_attempts => 1000);
+end $$;
+
+-- The reverse, for an undelete; false if the purge has begun.
+create function unschedule_purge(p_uid uuid)
+returns boolean language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  delete from public.purges where uid = p_uid and state = 'SCHEDULED';
+  if not found then return false; end if;
+  perform graphile_worker.remove_job('purge:' || p_uid);
+  return true;
+end $$;
+
+revoke execute on function schedule_purge, unschedule_purge from public;
+grant execute on function schedule_purge, unschedule_purge to store;
+
+grant select, insert, update on instances, secret_groups, secrets, secret_versions to store;
+grant select, insert, update, delete on bindings, idempotency to store;
+grant select, insert, delete on outbox to store;
+grant select, update on bindings_epoch to store;
+grant select on purges to store;
+
+grant select, update, delete on instances, secret_groups, secrets, secret_versions, purges to worker;
+grant select, delete on bindings to worker;
+grant select, update on bindings_epoch to worker;

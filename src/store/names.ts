@@ -1,0 +1,74 @@
+// Resource names: parsed into what they mean, or refused with the shape that was expected. Pure.
+import { invalid } from '../kernel/errors.ts';
+
+declare const id: unique symbol;
+/** An ID chosen by a caller: 1-63 characters of `a-z0-9-`, starting with a letter, not ending in a hyphen. */
+export type ResourceId = string & { readonly [id]: true };
+
+export interface InstancePath {
+  instance: ResourceId;
+}
+export interface GroupPath extends InstancePath {
+  group: ResourceId;
+}
+export interface SecretPath extends GroupPath {
+  secret: ResourceId;
+}
+export interface VersionPath extends SecretPath {
+  version: number | 'latest' | 'previous';
+}
+
+const ID = '[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const VERSION = 'latest|previous|[1-9][0-9]{0,8}';
+const INSTANCE = new RegExp(`^instances/(${ID})$`);
+const GROUP = new RegExp(`^instances/(${ID})/groups/(${ID})$`);
+const SECRET = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})$`);
+const SECRET_VERSION = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})/versions/(${VERSION})$`);
+const ONLY_ID = new RegExp(`^${ID}$`);
+
+const match = (pattern: RegExp, text: string, field: string, shape: string): ResourceId[] => {
+  const found = text.length <= 300 ? pattern.exec(text) : null;
+  if (!found) throw invalid(field, `must be ${shape}, each ID 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter`, 'MALFORMED_NAME');
+  return found.slice(1) as ResourceId[];
+};
+
+export const parseId = (text: string, field: string): ResourceId => {
+  if (!ONLY_ID.test(text)) throw invalid(field, 'must be 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter, not ending in a hyphen', 'MALFORMED_NAME');
+  return text as ResourceId;
+};
+
+export const parseInstance = (text: string, field = 'name'): InstancePath => {
+  const [instance] = match(INSTANCE, text, field, 'instances/{instance}') as [ResourceId];
+  return { instance };
+};
+
+export const parseGroup = (text: string, field = 'name'): GroupPath => {
+  const [instance, group] = match(GROUP, text, field, 'instances/{instance}/groups/{group}') as [ResourceId, ResourceId];
+  return { instance, group };
+};
+
+export const parseSecret = (text: string, field = 'name'): SecretPath => {
+  const shape = 'instances/{instance}/groups/{group}/secrets/{secret}';
+  const [instance, group, secret] = match(SECRET, text, field, shape) as [ResourceId, ResourceId, ResourceId];
+  return { instance, group, secret };
+};
+
+export const parseVersion = (text: string, field = 'name'): VersionPath => {
+  const shape = 'instances/{instance}/groups/{group}/secrets/{secret}/versions/{version}, version a number, latest or previous';
+  const [instance, group, secret, version] = match(SECRET_VERSION, text, field, shape) as [ResourceId, ResourceId, ResourceId, string];
+  return { instance, group, secret, version: version === 'latest' || version === 'previous' ? version : Number(version) };
+};
+
+export const instanceName = (p: InstancePath): string => `instances/${p.instance}`;
+export const groupName = (p: GroupPath): string => `${instanceName(p)}/groups/${p.group}`;
+export const secretName = (p: SecretPath): string => `${groupName(p)}/secrets/${p.secret}`;
+export const versionName = (p: SecretPath, version: number | string): string => `${secretName(p)}/versions/${version}`;
+
+const PURGE = /^purges\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
+
+/** The uid of the purged resource. */
+export const parsePurge = (text: string): string => {
+  const uid = PURGE.exec(text)?.[1];
+  if (!uid) throw invalid('name', 'must be purges/{uid}, the UUID of the deleted resource', 'MALFORMED_NAME');
+  return uid;
+};

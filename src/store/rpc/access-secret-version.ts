@@ -1,0 +1,33 @@
+import type { AccessSecretVersionRequest, AccessSecretVersionResponse } from '../../gen/strongroom/secrets/v1/secret_access_service.ts';
+import { notFound } from '../../kernel/errors.ts';
+import type { Call } from '../../kernel/table.ts';
+import { assertAbove } from '../load.ts';
+import { parseVersion, secretName, versionName, type VersionPath } from '../names.ts';
+import { corrupted, toPayload } from '../payload.ts';
+import { selectStored, type StoredVersion } from '../sql/secret-versions.ts';
+import { assertActive, assertReadable } from '../state.ts';
+import type { Store } from '../store.ts';
+
+export const accessSecretVersion = async (store: Store, request: AccessSecretVersionRequest, call: Call): Promise<AccessSecretVersionResponse> => {
+  const path = parseVersion(request.name);
+  const stored = await selectStored(store.db.read, path);
+  if (!stored) throw notFound('secret', secretName(path));
+  const version = assertOpenable(path, stored);
+  const name = versionName(path, version);
+  call.annotate({ resource: name, instanceUid: stored.instance_uid, attributes: { version: String(version) } });
+
+  const { wrapped_dek: wrappedDek, sealed } = stored;
+  if (!wrappedDek || !sealed) throw corrupted();
+  const place = { instanceUid: stored.instance_uid, groupUid: stored.group_uid, secretUid: stored.secret_uid, version };
+  const bytes = await store.envelope.open(place, { wrappedDek, sealed }, call);
+  return { name, payload: toPayload(stored.kind, bytes, stored.crc32c) };
+};
+
+/** The version's number, if its state and everything above it let it be opened. */
+const assertOpenable = (path: VersionPath, stored: StoredVersion): number => {
+  assertAbove(path, stored);
+  assertActive(secretName(path), stored.secret_state);
+  if (stored.version === null) throw notFound('version', versionName(path, path.version));
+  assertReadable(versionName(path, stored.version), stored.state);
+  return stored.version;
+};

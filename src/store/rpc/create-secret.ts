@@ -1,0 +1,46 @@
+import { v7 as uuidv7 } from 'uuid';
+import { CreateSecretRequest, Secret } from '../../gen/strongroom/secrets/v1/secret_service.ts';
+import type { Call } from '../../kernel/table.ts';
+import type { Sealed } from '../envelope.ts';
+import { checkAnnotations, checkLabels, checkText } from '../fields.ts';
+import { assertNew, exists, loadActiveGroup, loadSecret } from '../load.ts';
+import { toSecret } from '../messages.ts';
+import { mutate } from '../mutation.ts';
+import { parseGroup, parseId, secretName } from '../names.ts';
+import { parsePayload } from '../payload.ts';
+import { holdGroup } from '../sql/secret-groups.ts';
+import { insertVersion } from '../sql/secret-versions.ts';
+import { insertSecret, selectSecret } from '../sql/secrets.ts';
+import type { Store } from '../store.ts';
+
+export const createSecret = (store: Store, request: CreateSecretRequest, call: Call): Promise<Secret> => {
+  const group = parseGroup(request.parent, 'parent');
+  const path = { ...group, secret: parseId(request.secretId, 'secret_id') };
+  const name = secretName(path);
+  const given = request.secret ?? Secret.create();
+  const description = checkText(given.description, 'secret.description', 1024);
+  const labels = checkLabels(given.labels, 'secret.labels');
+  const annotations = checkAnnotations(given.annotations, 'secret.annotations');
+  const value = request.payload && parsePayload(request.payload);
+  const secretUid = uuidv7();
+  let sealed: Sealed | undefined;
+
+  return mutate(store, call, {
+    request,
+    codec: { request: CreateSecretRequest, reply: Secret },
+    prepare: async () => {
+      const { instance_uid, group_uid } = await loadActiveGroup(store.db.read, group);
+      await assertNew(store.db.read, name);
+      if (await selectSecret(store.db.read, path)) throw exists(name);
+      if (value) sealed = await store.envelope.seal({ instanceUid: instance_uid, groupUid: group_uid, secretUid, version: 1 }, value.bytes, call);
+    },
+    change: async (tx) => {
+      const { instance_uid: instanceUid, group_uid: groupUid } = await loadActiveGroup(tx, group, holdGroup);
+      const secret = { instanceUid, groupUid, secretUid, secretId: path.secret, description, labels, annotations, latestVersion: value ? 1 : 0 };
+      if (!(await insertSecret(tx, secret))) throw exists(name);
+      if (value && sealed) await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
+      call.annotate({ resource: name, instanceUid, attributes: value ? { version: '1' } : {} });
+      return toSecret(await loadSecret(tx, path));
+    },
+  });
+};

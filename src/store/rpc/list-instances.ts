@@ -1,0 +1,19 @@
+import type { ListInstancesRequest, ListInstancesResponse } from '../../gen/strongroom/secrets/v1/instance_service.ts';
+import { toInstance } from '../messages.ts';
+import { pageOf } from '../page.ts';
+import { listInstances as select } from '../sql/instances.ts';
+import type { Store } from '../store.ts';
+
+export const listInstances = async (store: Store, request: ListInstancesRequest): Promise<ListInstancesResponse> => {
+  const { items, nextPageToken } = await pageOf({
+    tokens: store.pages,
+    size: request.pageSize,
+    token: request.pageToken,
+    binding: ['instances', String(request.showDeleted)],
+    first: [''],
+    select: ([after = ''], limit) => select(store.db.read, after, limit, request.showDeleted),
+    cursor: (row) => [row.instance_id],
+    item: toInstance,
+  });
+  return { instances: items, nextPageToken };
+};

@@ -1,0 +1,26 @@
+import type { ListSecretGroupsRequest, ListSecretGroupsResponse } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
+import type { Call } from '../../kernel/table.ts';
+import { loadInstance } from '../load.ts';
+import { toGroup } from '../messages.ts';
+import { parseInstance } from '../names.ts';
+import { pageOf } from '../page.ts';
+import { listGroups } from '../sql/secret-groups.ts';
+import { assertActive } from '../state.ts';
+import type { Store } from '../store.ts';
+
+export const listSecretGroups = async (store: Store, request: ListSecretGroupsRequest, call: Call): Promise<ListSecretGroupsResponse> => {
+  const instance = await loadInstance(store.db.read, parseInstance(request.parent, 'parent'));
+  assertActive(request.parent, instance.state);
+  call.annotate({ instanceUid: instance.instance_uid });
+  const { items, nextPageToken } = await pageOf({
+    tokens: store.pages,
+    size: request.pageSize,
+    token: request.pageToken,
+    binding: ['groups', instance.instance_uid, String(request.showDeleted)],
+    first: [''],
+    select: ([after = ''], limit) => listGroups(store.db.read, instance.instance_uid, after, limit, request.showDeleted),
+    cursor: (row) => [row.group_id],
+    item: toGroup,
+  });
+  return { secretGroups: items, nextPageToken };
+};

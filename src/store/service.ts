@@ -1,0 +1,104 @@
+// THE table of the secret store: every RPC with its action, what it acts on and which right it needs there, when its audit
+// entry becomes durable, its limits, and its handler. Start reading here.
+import { BindingServiceService } from '../gen/strongroom/secrets/v1/binding_service.ts';
+import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
+import { PurgeServiceService } from '../gen/strongroom/secrets/v1/purge_service.ts';
+import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
+import { SecretGroupServiceService } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
+import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { METADATA_LIMITS as metadata, register, type Call, type Limits, type Registration } from '../kernel/table.ts';
+import type { Guarded, Permission, Scope } from './access.ts';
+import { parseScope, requireBinding } from './binding.ts';
+import { parseGroup, parseInstance, parsePurge, parseSecret, parseVersion } from './names.ts';
+import { accessSecretVersion } from './rpc/access-secret-version.ts';
+import { addSecretVersion } from './rpc/add-secret-version.ts';
+import { createBinding } from './rpc/create-binding.ts';
+import { createInstance } from './rpc/create-instance.ts';
+import { createSecretGroup } from './rpc/create-secret-group.ts';
+import { createSecret } from './rpc/create-secret.ts';
+import { deleteBinding } from './rpc/delete-binding.ts';
+import { deleteInstance } from './rpc/delete-instance.ts';
+import { deleteSecretGroup } from './rpc/delete-secret-group.ts';
+import { deleteSecret } from './rpc/delete-secret.ts';
+import { destroySecretVersion } from './rpc/destroy-secret-version.ts';
+import { disableSecretVersion } from './rpc/disable-secret-version.ts';
+import { enableSecretVersion } from './rpc/enable-secret-version.ts';
+import { getInstance } from './rpc/get-instance.ts';
+import { getPurge } from './rpc/get-purge.ts';
+import { getSecretGroup } from './rpc/get-secret-group.ts';
+import { getSecretVersion } from './rpc/get-secret-version.ts';
+import { getSecret } from './rpc/get-secret.ts';
+import { listBindings } from './rpc/list-bindings.ts';
+import { listInstances } from './rpc/list-instances.ts';
+import { listPurges } from './rpc/list-purges.ts';
+import { listSecretGroups } from './rpc/list-secret-groups.ts';
+import { listSecretVersions } from './rpc/list-secret-versions.ts';
+import { listSecrets } from './rpc/list-secrets.ts';
+import { undeleteInstance } from './rpc/undelete-instance.ts';
+import { undeleteSecretGroup } from './rpc/undelete-secret-group.ts';
+import { undeleteSecret } from './rpc/undelete-secret.ts';
+import { updateInstance } from './rpc/update-instance.ts';
+import { updateSecretGroup } from './rpc/update-secret-group.ts';
+import { updateSecret } from './rpc/update-secret.ts';
+import type { Store } from './store.ts';
+
+/** A payload of 1 MiB with names and metadata around it. */
+const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10_000 };
+
+/** The right `permission` on the instance, the group, or the group around the secret that `name` gives. */
+const on = (permission: Permission, name: string, parse: (name: string) => Scope): Guarded => ({ name, permission, scope: parse(name) });
+const system = (permission: Permission, name: string): Guarded => ({ name, permission, scope: 'system' });
+const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
+const inInstance = (parent: string): Scope => parseInstance(parent, 'parent');
+const inScope = (scope: string): Scope => parseScope(scope, 'scope');
+
+export const registrations = (store: Store): Registration[] => {
+  /** Handlers take the store first. */
+  const run = <Request, Reply>(handler: (store: Store, request: Request, call: Call) => Promise<Reply>) =>
+    (request: Request, call: Call): Promise<Reply> => handler(store, request, call);
+
+  return [
+    register(InstanceServiceService, {
+      createInstance: { action: 'secrets.instance.create', resource: (r) => system('manage', `instances/${r.instanceId.slice(0, 100)}`), audit: 'write', limits: metadata, handler: run(createInstance) },
+      getInstance: { action: 'secrets.instance.read', resource: (r) => on('read', r.name, parseInstance), audit: 'read', limits: metadata, handler: run(getInstance) },
+      listInstances: { action: 'secrets.instance.list', resource: () => system('read', 'instances'), audit: 'read', limits: metadata, handler: run(listInstances) },
+      updateInstance: { action: 'secrets.instance.update', resource: (r) => on('manage', r.instance?.name ?? '', parseInstance), audit: 'write', limits: metadata, handler: run(updateInstance) },
+      deleteInstance: { action: 'secrets.instance.delete', resource: (r) => on('manage', r.name, parseInstance), audit: 'write', limits: metadata, handler: run(deleteInstance) },
+      undeleteInstance: { action: 'secrets.instance.undelete', resource: (r) => on('manage', r.name, parseInstance), audit: 'write', limits: metadata, handler: run(undeleteInstance) },
+    }),
+    register(SecretGroupServiceService, {
+      createSecretGroup: { action: 'secrets.group.create', resource: (r) => on('manage', r.parent, inInstance), audit: 'write', limits: metadata, handler: run(createSecretGroup) },
+      getSecretGroup: { action: 'secrets.group.read', resource: (r) => on('read', r.name, parseGroup), audit: 'read', limits: metadata, handler: run(getSecretGroup) },
+      listSecretGroups: { action: 'secrets.group.list', resource: (r) => on('read', r.parent, inInstance), audit: 'read', limits: metadata, handler: run(listSecretGroups) },
+      updateSecretGroup: { action: 'secrets.group.update', resource: (r) => on('manage', r.secretGroup?.name ?? '', parseGroup), audit: 'write', limits: metadata, handler: run(updateSecretGroup) },
+      deleteSecretGroup: { action: 'secrets.group.delete', resource: (r) => on('manage', r.name, parseGroup), audit: 'write', limits: metadata, handler: run(deleteSecretGroup) },
+      undeleteSecretGroup: { action: 'secrets.group.undelete', resource: (r) => on('manage', r.name, parseGroup), audit: 'write', limits: metadata, handler: run(undeleteSecretGroup) },
+    }),
+    register(SecretServiceService, {
+      createSecret: { action: 'secrets.secret.create', resource: (r) => on('write', r.parent, inGroup), audit: 'write', limits: payload, handler: run(createSecret) },
+      getSecret: { action: 'secrets.secret.read', resource: (r) => on('read', r.name, parseSecret), audit: 'read', limits: metadata, handler: run(getSecret) },
+      listSecrets: { action: 'secrets.secret.list', resource: (r) => on('read', r.parent, inGroup), audit: 'read', limits: metadata, handler: run(listSecrets) },
+      updateSecret: { action: 'secrets.secret.update', resource: (r) => on('write', r.secret?.name ?? '', parseSecret), audit: 'write', limits: metadata, handler: run(updateSecret) },
+      deleteSecret: { action: 'secrets.secret.delete', resource: (r) => on('manage', r.name, parseSecret), audit: 'write', limits: metadata, handler: run(deleteSecret) },
+      undeleteSecret: { action: 'secrets.secret.undelete', resource: (r) => on('manage', r.name, parseSecret), audit: 'write', limits: metadata, handler: run(undeleteSecret) },
+      addSecretVersion: { action: 'secrets.version.create', resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent')), audit: 'write', limits: payload, handler: run(addSecretVersion) },
+      getSecretVersion: { action: 'secrets.version.read', resource: (r) => on('read', r.name, parseVersion), audit: 'read', limits: metadata, handler: run(getSecretVersion) },
+      listSecretVersions: { action: 'secrets.version.list', resource: (r) => on('read', r.parent, (name) => parseSecret(name, 'parent')), audit: 'read', limits: metadata, handler: run(listSecretVersions) },
+      enableSecretVersion: { action: 'secrets.version.enable', resource: (r) => on('write', r.name, parseVersion), audit: 'write', limits: metadata, handler: run(enableSecretVersion) },
+      disableSecretVersion: { action: 'secrets.version.disable', resource: (r) => on('write', r.name, parseVersion), audit: 'write', limits: metadata, handler: run(disableSecretVersion) },
+      destroySecretVersion: { action: 'secrets.version.destroy', resource: (r) => on('manage', r.name, parseVersion), audit: 'write', limits: metadata, handler: run(destroySecretVersion) },
+    }),
+    register(SecretAccessServiceService, {
+      accessSecretVersion: { action: 'secrets.version.access', resource: (r) => on('access', r.name, parseVersion), audit: 'read', limits: metadata, handler: run(accessSecretVersion) },
+    }),
+    register(BindingServiceService, {
+      createBinding: { action: 'secrets.binding.create', resource: (r) => on('manage', requireBinding(r.binding).scope, inScope), audit: 'write', limits: metadata, handler: run(createBinding) },
+      listBindings: { action: 'secrets.binding.list', resource: (r) => on('manage', r.scope, inScope), audit: 'read', limits: metadata, handler: run(listBindings) },
+      deleteBinding: { action: 'secrets.binding.delete', resource: (r) => on('manage', requireBinding(r.binding).scope, inScope), audit: 'write', limits: metadata, handler: run(deleteBinding) },
+    }),
+    register(PurgeServiceService, {
+      getPurge: { action: 'secrets.purge.read', resource: (r) => system('read', `purges/${parsePurge(r.name)}`), audit: 'read', limits: metadata, handler: run(getPurge) },
+      listPurges: { action: 'secrets.purge.list', resource: () => system('read', 'purges'), audit: 'read', limits: metadata, handler: run(listPurges) },
+    }),
+  ];
+};

@@ -1,0 +1,77 @@
+// Table `secret_groups`, always with the state of the instance above.
+import type { Queryable } from '../../kernel/db.ts';
+import type { GroupPath } from '../names.ts';
+import type { Lifecycle, State } from '../state.ts';
+
+export interface GroupRow extends Lifecycle {
+  instance_uid: string;
+  instance_id: string;
+  instance_state: State;
+  retention_seconds: number;
+  group_uid: string;
+  group_id: string;
+  display_name: string;
+  labels: Record<string, string>;
+}
+
+const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.retention_seconds, g.group_uid, g.group_id, g.state, g.display_name,
+  g.labels, g.revision, g.create_time, g.update_time, g.delete_time, g.purge_time`;
+const FROM = 'from secret_groups g join instances i using (instance_uid)';
+
+export const selectGroup = async (db: Queryable, path: GroupPath): Promise<GroupRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} where i.instance_id = $1 and g.group_id = $2`;
+  return (await db.query<GroupRow>({ name: 'store.selectGroup', text, values: [path.instance, path.group] }))[0];
+};
+
+/** For a change of the group itself. */
+export const lockGroup = async (tx: Queryable, path: GroupPath): Promise<GroupRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} where i.instance_id = $1 and g.group_id = $2 for update of g for share of i`;
+  return (await tx.query<GroupRow>({ name: 'store.lockGroup', text, values: [path.instance, path.group] }))[0];
+};
+
+/** For a change below the group: neither it nor its instance can be deleted or purged meanwhile. */
+export const holdGroup = async (tx: Queryable, path: GroupPath): Promise<GroupRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} where i.instance_id = $1 and g.group_id = $2 for share of g, i`;
+  return (await tx.query<GroupRow>({ name: 'store.holdGroup', text, values: [path.instance, path.group] }))[0];
+};
+
+export const listGroups = (db: Queryable, instanceUid: string, after: string, limit: number, showDeleted: boolean): Promise<GroupRow[]> => {
+  const text = `select ${COLUMNS} ${FROM} where g.instance_uid = $1 and g.group_id > $2 and (g.state = 'ACTIVE' or $4) order by g.group_id limit $3`;
+  return db.query<GroupRow>({ name: 'store.listGroups', text, values: [instanceUid, after, limit, showDeleted] });
+};
+
+export interface NewGroup {
+  instanceUid: string;
+  groupUid: string;
+  groupId: string;
+  displayName: string;
+  labels: Record<string, string>;
+}
+
+/** False if the ID is taken. */
+export const insertGroup = async (tx: Queryable, g: NewGroup): Promise<boolean> => {
+  const text = `insert into secret_groups (instance_uid, group_uid, group_id, display_name, labels) values ($1, $2, $3, $4, $5)
+    on conflict (instance_uid, group_id) do nothing returning group_uid`;
+  const values = [g.instanceUid, g.groupUid, g.groupId, g.displayName, g.labels];
+  return (await tx.query({ name: 'store.insertGroup', text, values })).length === 1;
+};
+
+type Key = Pick<GroupRow, 'instance_uid' | 'group_uid'>;
+
+export const updateGroup = async (tx: Queryable, g: Key & Pick<GroupRow, 'display_name' | 'labels'>): Promise<void> => {
+  const text = `update secret_groups set display_name = $3, labels = $4, revision = revision + 1, update_time = now()
+    where instance_uid = $1 and group_uid = $2`;
+  await tx.query({ name: 'store.updateGroup', text, values: [g.instance_uid, g.group_uid, g.display_name, g.labels] });
+};
+
+export const markGroupDeleted = async (tx: Queryable, g: Key & Pick<GroupRow, 'retention_seconds'>): Promise<void> => {
+  const text = `update secret_groups set state = 'DELETED', delete_time = now(), purge_time = now() + make_interval(secs => $3),
+    revision = revision + 1, update_time = now() where instance_uid = $1 and group_uid = $2`;
+  await tx.query({ name: 'store.markGroupDeleted', text, values: [g.instance_uid, g.group_uid, g.retention_seconds] });
+};
+
+export const markGroupActive = async (tx: Queryable, g: Key): Promise<void> => {
+  const text = `update secret_groups set state = 'ACTIVE', delete_time = null, purge_time = null, revision = revision + 1, update_time = now()
+    where instance_uid = $1 and group_uid = $2`;
+  await tx.query({ name: 'store.markGroupActive', text, values: [g.instance_uid, g.group_uid] });
+};

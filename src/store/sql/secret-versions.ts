@@ -1,0 +1,95 @@
+// Table `secret_versions`.
+import type { Queryable } from '../../kernel/db.ts';
+import type { Kind } from '../payload.ts';
+import type { VersionPath } from '../names.ts';
+import type { State, VersionState } from '../state.ts';
+
+export interface VersionRow {
+  version: number;
+  state: VersionState;
+  kind: Kind;
+  size_bytes: number;
+  client_specified_crc32c: boolean;
+  revision: bigint;
+  create_time: Date;
+  destroy_time: Date | null;
+}
+
+const COLUMNS = 'v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.revision, v.create_time, v.destroy_time';
+
+/** A version with its ciphertext, and all that decides whether it may be opened: one statement on the hot path. */
+export interface StoredVersion {
+  instance_uid: string;
+  instance_state: State;
+  group_uid: string;
+  group_state: State;
+  secret_uid: string;
+  secret_state: State;
+  version: number | null;
+  state: VersionState;
+  kind: Kind;
+  crc32c: bigint;
+  wrapped_dek: Buffer | null;
+  sealed: Buffer | null;
+}
+
+export const selectStored = async (db: Queryable, path: VersionPath): Promise<StoredVersion | undefined> => {
+  // $4 counts back from the newest version for an alias; $5 is the number otherwise.
+  const text = `select i.instance_uid, i.state as instance_state, g.group_uid, g.state as group_state, s.secret_uid, s.state as secret_state,
+      v.version, v.state, v.kind, v.crc32c, v.wrapped_dek, v.sealed
+    from instances i join secret_groups g using (instance_uid) join secrets s using (instance_uid, group_uid)
+    left join secret_versions v on v.instance_uid = s.instance_uid and v.secret_uid = s.secret_uid
+      and v.version = coalesce($5::int, s.latest_version - $4::int)
+    where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3`;
+  const values = [path.instance, path.group, path.secret, path.version === 'previous' ? 1 : 0, typeof path.version === 'number' ? path.version : null];
+  return (await db.query<StoredVersion>({ name: 'store.selectStored', text, values }))[0];
+};
+
+interface Secret {
+  instance_uid: string;
+  secret_uid: string;
+}
+
+export const selectVersion = async (db: Queryable, secret: Secret, version: number): Promise<VersionRow | undefined> => {
+  const text = `select ${COLUMNS} from secret_versions v where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3`;
+  return (await db.query<VersionRow>({ name: 'store.selectVersion', text, values: [secret.instance_uid, secret.secret_uid, version] }))[0];
+};
+
+/** Newest first, below `before`. */
+export const listVersions = (db: Queryable, secret: Secret, before: number, limit: number): Promise<VersionRow[]> => {
+  const text = `select ${COLUMNS} from secret_versions v where v.instance_uid = $1 and v.secret_uid = $2 and v.version < $3
+    order by v.version desc limit $4`;
+  return db.query<VersionRow>({ name: 'store.listVersions', text, values: [secret.instance_uid, secret.secret_uid, before, limit] });
+};
+
+export interface NewVersion {
+  instanceUid: string;
+  secretUid: string;
+  version: number;
+  kind: Kind;
+  sizeBytes: number;
+  crc32c: number;
+  clientSpecifiedCrc32c: boolean;
+  wrappedDek: Buffer;
+  sealed: Buffer;
+}
+
+export const insertVersion = async (tx: Queryable, v: NewVersion): Promise<VersionRow> => {
+  const text = `insert into secret_versions as v (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${COLUMNS}`;
+  const values = [v.instanceUid, v.secretUid, v.version, v.kind, v.sizeBytes, v.crc32c, v.clientSpecifiedCrc32c, v.wrappedDek, v.sealed];
+  return (await tx.query<VersionRow>({ name: 'store.insertVersion', text, values }))[0]!;
+};
+
+export const setVersionState = async (tx: Queryable, secret: Secret, version: number, state: 'ENABLED' | 'DISABLED'): Promise<VersionRow> => {
+  const text = `update secret_versions as v set state = $4, revision = revision + 1
+    where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3 returning ${COLUMNS}`;
+  return (await tx.query<VersionRow>({ name: 'store.setVersionState', text, values: [secret.instance_uid, secret.secret_uid, version, state] }))[0]!;
+};
+
+/** Erases ciphertext and wrapped DEK. */
+export const destroyVersion = async (tx: Queryable, secret: Secret, version: number): Promise<VersionRow> => {
+  const text = `update secret_versions as v set state = 'DESTROYED', wrapped_dek = null, sealed = null, destroy_time = now(), revision = revision + 1
+    where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3 returning ${COLUMNS}`;
+  return (await tx.query<VersionRow>({ name: 'store.destroyVersion', text, values: [secret.instance_uid, secret.secret_uid, version] }))[0]!;
+};

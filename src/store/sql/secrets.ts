@@ -1,0 +1,97 @@
+// Table `secrets`, always with the states of the group and the instance above.
+import type { Queryable } from '../../kernel/db.ts';
+import type { SecretPath } from '../names.ts';
+import type { Lifecycle, State } from '../state.ts';
+
+export interface SecretRow extends Lifecycle {
+  instance_uid: string;
+  instance_id: string;
+  instance_state: State;
+  retention_seconds: number;
+  group_uid: string;
+  group_id: string;
+  group_state: State;
+  secret_uid: string;
+  secret_id: string;
+  description: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  latest_version: number;
+}
+
+const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.retention_seconds, g.group_uid, g.group_id, g.state as group_state,
+  s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
+  s.delete_time, s.purge_time`;
+const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
+const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
+const nameOf = (path: SecretPath) => [path.instance, path.group, path.secret];
+
+export const selectSecret = async (db: Queryable, path: SecretPath): Promise<SecretRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} ${BY_NAME}`;
+  return (await db.query<SecretRow>({ name: 'store.selectSecret', text, values: nameOf(path) }))[0];
+};
+
+/** For a change of the secret or its versions: nothing above can be deleted or purged meanwhile. */
+export const lockSecret = async (tx: Queryable, path: SecretPath): Promise<SecretRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} ${BY_NAME} for update of s for share of g, i`;
+  return (await tx.query<SecretRow>({ name: 'store.lockSecret', text, values: nameOf(path) }))[0];
+};
+
+interface Page {
+  instanceUid: string;
+  groupUid: string;
+  after: string;
+  limit: number;
+  showDeleted: boolean;
+}
+
+export const listSecrets = (db: Queryable, page: Page): Promise<SecretRow[]> => {
+  const text = `select ${COLUMNS} ${FROM} where s.instance_uid = $1 and s.group_uid = $2 and s.secret_id > $3 and (s.state = 'ACTIVE' or $5)
+    order by s.secret_id limit $4`;
+  const values = [page.instanceUid, page.groupUid, page.after, page.limit, page.showDeleted];
+  return db.query<SecretRow>({ name: 'store.listSecrets', text, values });
+};
+
+export interface NewSecret {
+  instanceUid: string;
+  groupUid: string;
+  secretUid: string;
+  secretId: string;
+  description: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  latestVersion: number;
+}
+
+/** False if the ID is taken. */
+export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<boolean> => {
+  const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version)
+    values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (instance_uid, group_uid, secret_id) do nothing returning secret_uid`;
+  const values = [s.instanceUid, s.secretUid, s.groupUid, s.secretId, s.description, s.labels, s.annotations, s.latestVersion];
+  return (await tx.query({ name: 'store.insertSecret', text, values })).length === 1;
+};
+
+type Key = Pick<SecretRow, 'instance_uid' | 'secret_uid'>;
+
+export const updateSecret = async (tx: Queryable, s: Key & Pick<SecretRow, 'description' | 'labels' | 'annotations'>): Promise<void> => {
+  const text = `update secrets set description = $3, labels = $4, annotations = $5, revision = revision + 1, update_time = now()
+    where instance_uid = $1 and secret_uid = $2`;
+  await tx.query({ name: 'store.updateSecret', text, values: [s.instance_uid, s.secret_uid, s.description, s.labels, s.annotations] });
+};
+
+export const setLatestVersion = async (tx: Queryable, s: Key, version: number): Promise<void> => {
+  const text = `update secrets set latest_version = $3, revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
+  await tx.query({ name: 'store.setLatestVersion', text, values: [s.instance_uid, s.secret_uid, version] });
+};
+
+export const markSecretDeleted = async (tx: Queryable, s: Key & Pick<SecretRow, 'retention_seconds'>): Promise<void> => {
+  const text = `update secrets set state = 'DELETED', delete_time = now(), purge_time = now() + make_interval(secs => $3),
+    revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
+  await tx.query({ name: 'store.markSecretDeleted', text, values: [s.instance_uid, s.secret_uid, s.retention_seconds] });
+};
+
+export const markSecretActive = async (tx: Queryable, s: Key): Promise<void> => {
+  const text = `update secrets set state = 'ACTIVE', delete_time = null, purge_time = null, revision = revision + 1, update_time = now()
+    where instance_uid = $1 and secret_uid = $2`;
+  await tx.query({ name: 'store.markSecretActive', text, values: [s.instance_uid, s.secret_uid] });
+};

@@ -1,0 +1,49 @@
+// Life cycle of instances, groups and secrets: what each state allows, etags, and the checks before a change. Pure.
+import { AppError, etagMismatch } from '../kernel/errors.ts';
+
+export type State = 'ACTIVE' | 'DELETED' | 'PURGING';
+export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROYED';
+
+/** What every resource row has. */
+export interface Lifecycle {
+  state: State;
+  revision: bigint;
+  create_time: Date;
+  update_time: Date;
+  delete_time: Date | null;
+  purge_time: Date | null;
+}
+
+/** Opaque, in quotes (RFC 9110); the uid keeps a later resource of the same name apart. */
+export const etagOf = (uid: string, revision: bigint): string => `"${uid.slice(0, 8)}-${revision.toString(36)}"`;
+
+export const checkEtag = (name: string, sent: string, uid: string, revision: bigint): void => {
+  if (sent !== '' && sent !== etagOf(uid, revision)) throw etagMismatch(name);
+};
+
+export const assertActive = (name: string, state: State): void => {
+  if (state === 'ACTIVE') return;
+  if (state === 'DELETED') {
+    throw new AppError('RESOURCE_DELETED', `${name} is deleted; undelete it first`, { metadata: { resource: name } });
+  }
+  throw purgeStarted(name);
+};
+
+export const assertDeleted = (name: string, state: State): void => {
+  if (state === 'ACTIVE') throw new AppError('NOT_DELETED', `${name} is not deleted`, { metadata: { resource: name } });
+  if (state === 'PURGING') throw purgeStarted(name);
+};
+
+export const purgeStarted = (name: string): AppError =>
+  new AppError('PURGE_STARTED', `the purge of ${name} has begun; there is no way back`, { metadata: { resource: name } });
+
+export const assertReadable = (name: string, state: VersionState): void => {
+  if (state === 'DISABLED') throw new AppError('VERSION_DISABLED', `${name} is disabled; enable it first`, { metadata: { resource: name } });
+  assertNotDestroyed(name, state);
+};
+
+export const assertNotDestroyed = (name: string, state: VersionState): void => {
+  if (state === 'DESTROYED') {
+    throw new AppError('VERSION_DESTROYED', `${name} is destroyed; its payload is gone for ever`, { metadata: { resource: name } });
+  }
+};

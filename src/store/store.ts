@@ -1,0 +1,23 @@
+// What the handlers share.
+import type { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import type { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import type { Auditor } from '../kernel/audit.ts';
+import type { ClientOf } from '../kernel/client.ts';
+import type { Db } from '../kernel/db.ts';
+import type { Relay } from '../kernel/outbox.ts';
+import type { Envelope } from './envelope.ts';
+import type { RetentionLimits } from './fields.ts';
+import type { PageTokens } from './page.ts';
+
+export interface Store {
+  readonly db: Db;
+  readonly keys: ClientOf<typeof KeyServiceService>;
+  readonly scopes: ClientOf<typeof EnvelopeServiceService>;
+  readonly envelope: Envelope;
+  readonly auditor: Auditor;
+  readonly relay: Relay;
+  readonly pages: PageTokens;
+  readonly retention: RetentionLimits;
+  /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
+  readonly digestKey: Buffer;
+}
