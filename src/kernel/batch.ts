@@ -27,7 +27,10 @@ export const batcher = <In, Out>({ max, queue, lanes = 1, run }: BatchOptions<In
 
   const settle = async (batch: Waiting<In, Out>[]): Promise<void> => {
     try {
-      const results = await run(batch.map((w) => w.item), Math.max(...batch.map((w) => w.deadline)));
+      const results = await run(
+        batch.map((w) => w.item),
+        Math.max(...batch.map((w) => w.deadline)),
+      );
       batch.forEach((w, i) => {
         const result = results[i];
         if (result === undefined) w.reject(new AppError('INTERNAL', 'a batch came back short'));

@@ -66,21 +66,25 @@ export const dial = <S extends ServiceDefinition>(definition: S, peer: Peer, tls
     setTimeout(() => old.close(), 30_000).unref();
   });
 
-  const call = (method: ServiceDefinition[string]) => (request: unknown, { deadline, correlationId }: CallOptions): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      const metadata = new Metadata();
-      if (correlationId !== undefined) metadata.set('x-correlation-id', correlationId);
-      const settle = (error: ServiceError | null, reply: unknown) => {
-        if (!error) resolve(reply);
-        else {
-          const mapped = fromServiceError(error, fallback);
-          const late = mapped.reason === 'DEADLINE_EXCEEDED' || mapped.reason === 'CANCELLED';
-          reject(late ? new AppError(fallback, 'a service that this call needs did not answer in time; try again', { cause: error }) : mapped);
-        }
-      };
-      const serialize = method.requestSerialize as (value: unknown) => Buffer;
-      client.makeUnaryRequest(method.path, serialize, method.responseDeserialize, request, metadata, { deadline: cut(deadline) }, settle);
-    });
+  const call =
+    (method: ServiceDefinition[string]) =>
+    (request: unknown, { deadline, correlationId }: CallOptions): Promise<unknown> =>
+      new Promise((resolve, reject) => {
+        const metadata = new Metadata();
+        if (correlationId !== undefined) metadata.set('x-correlation-id', correlationId);
+        const settle = (error: ServiceError | null, reply: unknown) => {
+          if (!error) resolve(reply);
+          else {
+            const mapped = fromServiceError(error, fallback);
+            const late = mapped.reason === 'DEADLINE_EXCEEDED' || mapped.reason === 'CANCELLED';
+            reject(
+              late ? new AppError(fallback, 'a service that this call needs did not answer in time; try again', { cause: error }) : mapped,
+            );
+          }
+        };
+        const serialize = method.requestSerialize as (value: unknown) => Buffer;
+        client.makeUnaryRequest(method.path, serialize, method.responseDeserialize, request, metadata, { deadline: cut(deadline) }, settle);
+      });
 
   const methods = Object.fromEntries(Object.entries(definition).map(([name, method]) => [name, call(method)]));
   const dispose = { [Symbol.asyncDispose]: async () => client.close() };
@@ -88,4 +92,3 @@ export const dial = <S extends ServiceDefinition>(definition: S, peer: Peer, tls
   client.getChannel().getConnectivityState(true);
   return Object.assign(methods, dispose) as unknown as ClientOf<S>;
 };
-

@@ -19,11 +19,14 @@ export const spiffeIdSchema = z.string().transform((text, context): SpiffeId => 
 });
 
 /** `90s`, `15m`, `12h`, `7d`, as milliseconds. */
-export const durationSchema = z.string().regex(/^\d{1,6}(ms|s|m|h|d)$/, 'is not a duration such as 500ms, 90s, 15m, 12h or 7d').transform((text) => {
-  const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-  const [, count = '0', unit = 's'] = /^(\d+)(\w+)$/.exec(text) ?? [];
-  return Number(count) * units[unit as keyof typeof units];
-});
+export const durationSchema = z
+  .string()
+  .regex(/^\d{1,6}(ms|s|m|h|d)$/, 'is not a duration such as 500ms, 90s, 15m, 12h or 7d')
+  .transform((text) => {
+    const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+    const [, count = '0', unit = 's'] = /^(\d+)(\w+)$/.exec(text) ?? [];
+    return Number(count) * units[unit as keyof typeof units];
+  });
 
 export const fileSchema = path;
 export const listenSchema = z.strictObject({ host: name, port: z.int().min(0).max(65_535) });
@@ -79,7 +82,7 @@ export const readConfig = <T>(file: string, schema: z.ZodType<T>): T => {
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new Error(`cannot read the configuration ${file}: ${error instanceof Error ? error.message : 'unknown error'}`);
+    throw new Error(`cannot read the configuration ${file}: ${error instanceof Error ? error.message : 'unknown error'}`, { cause: error });
   }
   const result = schema.safeParse(resolvePaths(json, dirname(resolve(file))));
   if (result.success) return result.data;
@@ -96,7 +99,7 @@ export const readKeyFile = (file: string): Buffer => {
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
   } catch (error) {
-    throw new Error(`cannot open the key file ${file}: ${error instanceof Error ? error.message : 'unknown error'}`);
+    throw new Error(`cannot open the key file ${file}: ${error instanceof Error ? error.message : 'unknown error'}`, { cause: error });
   }
   try {
     const stat = fstatSync(fd);

@@ -7,7 +7,7 @@ import { AppError } from './errors.ts';
 import type { Log } from './log.ts';
 
 // int8 as bigint: the driver's default is a string.
-pg.types.setTypeParser(20, BigInt);
+pg.types.setTypeParser(pg.types.builtins.INT8, BigInt);
 
 /** A prepared statement: a name of its own, so that each connection parses it once. */
 export interface Statement {
@@ -75,7 +75,8 @@ const mapError = (error: unknown): unknown => {
   if (error instanceof AppError) return error;
   if (!isPgError(error)) return unavailable(error);
   const state = error.code ?? '';
-  if (state === '40001' || state === '40P01' || state === '55P03') return new AppError('CONFLICT', 'another change was under way; try again', { cause: error });
+  if (state === '40001' || state === '40P01' || state === '55P03')
+    return new AppError('CONFLICT', 'another change was under way; try again', { cause: error });
   if (state === '57014' || state === '25P03') return new AppError('DEADLINE_EXCEEDED', 'the database took too long', { cause: error });
   if (state.startsWith('57') || state.startsWith('08') || state.startsWith('53')) return unavailable(error);
   return error;
@@ -93,7 +94,7 @@ const run = async <Row extends object>(client: pg.Client | pg.PoolClient, statem
 const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<void> } => {
   let current: Promise<pg.Client> | undefined;
   const open = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ ...connection(options), pipeline: true } as pg.ClientConfig);
+    const client = new pg.Client({ ...connection(options), pipeline: true });
     const forget = () => (current = undefined);
     client.on('error', (error) => {
       options.log.warn({ error: error.message }, 'database connection lost');

@@ -1,6 +1,8 @@
 // A bound on how stale a cache may be. The database holds an epoch that every change of what is cached raises. What is
 // cached may be used only within 500 ms of the start of the last successful query of the epoch, by a clock that a
 // paused process cannot fool. Queries run on demand, at most one per 250 ms; an idle service asks nothing.
+import { AppError } from './errors.ts';
+
 const FRESH_MS = 250;
 const BOUND_MS = 500;
 
@@ -43,17 +45,17 @@ export const openEpoch = ({ query, onChange }: EpochOptions): Epoch => {
 
   return {
     confirm: async () => {
-      for (;;) {
-        const age = performance.now() - confirmedAt;
-        if (age < FRESH_MS) return;
-        const answer = ask();
+      const age = performance.now() - confirmedAt;
+      if (age < FRESH_MS) return;
+      const answer = ask();
+      if (age < BOUND_MS) {
         // Still within the bound: the query runs beside this call, not before it.
-        if (age < BOUND_MS) {
-          answer.catch(() => undefined);
-          return;
-        }
-        await answer;
+        answer.catch(() => undefined);
+        return;
       }
+      await answer;
+      if (performance.now() - confirmedAt < BOUND_MS) return;
+      throw new AppError('DATABASE_UNAVAILABLE', 'the database answers too slowly to know what has been revoked; try again');
     },
     stillValid: () => performance.now() - confirmedAt < BOUND_MS,
     get generation() {

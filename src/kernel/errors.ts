@@ -124,7 +124,10 @@ export const toStatus = (error: AppError, correlationId: string): Partial<Status
   // A lone surrogate in `details` would throw inside the library and end the process.
   const message = error.message.toWellFormed();
   const details = [
-    any('ErrorInfo', ErrorInfo.encode({ reason: error.reason, domain: DOMAIN, metadata: new Map(Object.entries(error.metadata)) }).finish()),
+    any(
+      'ErrorInfo',
+      ErrorInfo.encode({ reason: error.reason, domain: DOMAIN, metadata: new Map(Object.entries(error.metadata)) }).finish(),
+    ),
   ];
   if (error.violations.length > 0) details.push(any('BadRequest', BadRequest.encode({ fieldViolations: error.violations }).finish()));
   if (error.retryAfterMs !== undefined) {

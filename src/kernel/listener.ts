@@ -58,7 +58,11 @@ export const openListener = async ({ listen, trustDomain, tls, log, accept }: Li
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(error.code === 'EADDRINUSE' ? new Error(`port ${listen.port} on ${listen.host} is taken; stop what uses it or choose another`) : error),
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new Error(`port ${listen.port} on ${listen.host} is taken; stop what uses it or choose another`)
+          : error,
+      ),
     );
     server.listen(listen.port, listen.host, resolve);
   });

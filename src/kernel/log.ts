@@ -34,8 +34,23 @@ export interface Log {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 const FIELDS: ReadonlySet<string> = new Set<keyof LogFields>([
-  'method', 'principal', 'correlationId', 'code', 'reason', 'ms', 'error', 'peer', 'address', 'file', 'count', 'state',
-  'resource', 'job', 'attempt', 'version', 'index',
+  'method',
+  'principal',
+  'correlationId',
+  'code',
+  'reason',
+  'ms',
+  'error',
+  'peer',
+  'address',
+  'file',
+  'count',
+  'state',
+  'resource',
+  'job',
+  'attempt',
+  'version',
+  'index',
 ]);
 
 const allowed = (fields: LogFields): LogFields => Object.fromEntries(Object.entries(fields).filter(([key]) => FIELDS.has(key)));

@@ -6,12 +6,25 @@ import type { Log } from './log.ts';
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
 export const metrics = {
-  serverCalls: new Histogram({ name: 'grpc_server_call_duration_seconds', help: 'Calls answered, by method and status', labelNames: ['grpc_method', 'grpc_status'], buckets: SECONDS }),
-  refusedCalls: new Counter({ name: 'strongroom_refused_calls_total', help: 'Calls that never reached a handler, by cause', labelNames: ['cause'] }),
+  serverCalls: new Histogram({
+    name: 'grpc_server_call_duration_seconds',
+    help: 'Calls answered, by method and status',
+    labelNames: ['grpc_method', 'grpc_status'],
+    buckets: SECONDS,
+  }),
+  refusedCalls: new Counter({
+    name: 'strongroom_refused_calls_total',
+    help: 'Calls that never reached a handler, by cause',
+    labelNames: ['cause'],
+  }),
   handshakeFailures: new Counter({ name: 'strongroom_tls_handshake_failures_total', help: 'Connections that failed mutual TLS' }),
   outboxAge: new Gauge({ name: 'strongroom_outbox_oldest_seconds', help: 'Age of the oldest event that the audit log has not taken' }),
   keyCache: new Counter({ name: 'strongroom_scope_key_cache_total', help: 'Scope key lookups, by result', labelNames: ['result'] }),
-  auditBatch: new Histogram({ name: 'strongroom_audit_batch_entries', help: 'Entries per committed batch', buckets: [1, 4, 16, 64, 256, 1024] }),
+  auditBatch: new Histogram({
+    name: 'strongroom_audit_batch_entries',
+    help: 'Entries per committed batch',
+    buckets: [1, 4, 16, 64, 256, 1024],
+  }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
   purges: new Counter({ name: 'strongroom_purges_total', help: 'Purges, by result', labelNames: ['result'] }),
 };

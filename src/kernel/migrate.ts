@@ -40,11 +40,18 @@ export const migrate = async (options: DbOptions, directory: string, log: Log): 
       await tx.query({ name: 'migrate.lock', text: `select pg_advisory_xact_lock(hashtext('strongroom.migrate'))` });
       await tx.query({ name: 'migrate.ledger', text: LEDGER });
       await tx.query({ name: 'migrate.grant', text: 'grant select on schema_migrations to public' });
-      const applied = await tx.query<Applied>({ name: 'migrate.applied', text: 'select version, checksum from schema_migrations order by version' });
+      const applied = await tx.query<Applied>({
+        name: 'migrate.applied',
+        text: 'select version, checksum from schema_migrations order by version',
+      });
       check(files, applied, { complete: false });
       for (const { version, name, text, checksum } of files.slice(applied.length)) {
         await tx.script(text);
-        await tx.query({ name: 'migrate.record', text: 'insert into schema_migrations (version, name, checksum) values ($1, $2, $3)', values: [version, name, checksum] });
+        await tx.query({
+          name: 'migrate.record',
+          text: 'insert into schema_migrations (version, name, checksum) values ($1, $2, $3)',
+          values: [version, name, checksum],
+        });
         log.info({ version, file: name }, 'schema migrated');
       }
     });
@@ -58,12 +65,17 @@ const check = (files: readonly Migration[], applied: readonly Applied[], { compl
   for (const [i, row] of applied.entries()) {
     const file = files[i];
     if (!file) throw new Error(`the database schema (version ${row.version}) is newer than this program; run the newer program`);
-    if (file.version !== row.version || file.checksum !== row.checksum) throw new Error(`migration ${file.name} was changed after it had been applied`);
+    if (file.version !== row.version || file.checksum !== row.checksum)
+      throw new Error(`migration ${file.name} was changed after it had been applied`);
   }
-  if (complete && applied.length < files.length) throw new Error(`the database schema is older than this program; run the migrations first`);
+  if (complete && applied.length < files.length)
+    throw new Error(`the database schema is older than this program; run the migrations first`);
 };
 
 export const requireSchema = async (db: Db, directory: string): Promise<void> => {
-  const applied = await db.read.query<Applied>({ name: 'migrate.applied', text: 'select version, checksum from schema_migrations order by version' });
+  const applied = await db.read.query<Applied>({
+    name: 'migrate.applied',
+    text: 'select version, checksum from schema_migrations order by version',
+  });
   check(filesOf(directory), applied, { complete: true });
 };

@@ -38,7 +38,10 @@ const ship = (db: Db, auditor: Auditor, saw: (oldestMs: number) => void): Promis
     });
     if (rows.length === 0) return 0;
     saw(rows[0]!.age_ms);
-    await auditor.append(rows.map((row) => Event.decode(row.event)), Date.now() + 10_000);
+    await auditor.append(
+      rows.map((row) => Event.decode(row.event)),
+      Date.now() + 10_000,
+    );
     await tx.query({ name: 'outbox.delete', text: 'delete from outbox where id = any($1::bigint[])', values: [rows.map((row) => row.id)] });
     return rows.length;
   });

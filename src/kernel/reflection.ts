@@ -5,7 +5,11 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { status, type Server, type ServerDuplexStream } from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
-import { ServerReflectionService, type ServerReflectionRequest, type ServerReflectionResponse } from '../gen/grpc/reflection/v1/reflection.ts';
+import {
+  ServerReflectionService,
+  type ServerReflectionRequest,
+  type ServerReflectionResponse,
+} from '../gen/grpc/reflection/v1/reflection.ts';
 
 const DESCRIPTORS = new URL('../gen/descriptors.binpb', import.meta.url);
 
@@ -16,7 +20,11 @@ const symbolsOf = (file: FileDescriptorProto): string[] => {
   const prefix = file.package ? `${file.package}.` : '';
   return [
     ...file.service.flatMap((s) => [s.name, ...s.method.map((m) => `${s.name}.${m.name}`)]),
-    ...file.messageType.flatMap((m) => [m.name, ...m.enumType.map((e) => `${m.name}.${e.name}`), ...m.nestedType.map((n) => `${m.name}.${n.name}`)]),
+    ...file.messageType.flatMap((m) => [
+      m.name,
+      ...m.enumType.map((e) => `${m.name}.${e.name}`),
+      ...m.nestedType.map((n) => `${m.name}.${n.name}`),
+    ]),
     ...file.enumType.map((e) => e.name),
   ].map((name) => prefix + name);
 };
@@ -28,11 +36,20 @@ const answerer = (services: readonly string[]) => {
   const withImports = (file: FileDescriptorProto, seen = new Set<string>()): FileDescriptorProto[] => {
     if (seen.has(file.name)) return [];
     seen.add(file.name);
-    return [file, ...file.dependency.flatMap((name) => { const next = files.get(name); return next ? withImports(next, seen) : []; })];
+    return [
+      file,
+      ...file.dependency.flatMap((name) => {
+        const next = files.get(name);
+        return next ? withImports(next, seen) : [];
+      }),
+    ];
   };
   const descriptor = (file: FileDescriptorProto | undefined, asked: string): Answer =>
     file
-      ? { $case: 'fileDescriptorResponse', value: { fileDescriptorProto: withImports(file).map((f) => Buffer.from(toBinary(FileDescriptorProtoSchema, f))) } }
+      ? {
+          $case: 'fileDescriptorResponse',
+          value: { fileDescriptorProto: withImports(file).map((f) => Buffer.from(toBinary(FileDescriptorProtoSchema, f))) },
+        }
       : failure(status.NOT_FOUND, `${asked.slice(0, 256)} is not known here`);
 
   return (request: ServerReflectionRequest): Answer => {

@@ -1,6 +1,14 @@
 // Serves tables: every row wrapped in the steps, the limits that the library lacks, health, reflection, and a stop that
 // lets calls under way end.
-import { Metadata, Server, ServerCredentials, status, type sendUnaryData, type ServerUnaryCall, type ServiceDefinition } from '@grpc/grpc-js';
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  status,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+} from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { v7 as uuidv7 } from 'uuid';
 import { eventOf, type Auditor } from './audit.ts';
@@ -45,18 +53,20 @@ const EXPIRED = new AppError('IDENTITY_INVALID', 'the client certificate has exp
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
 
 /** Decodes within the row's limit; what is wrong becomes an error of ours in place of the library's bare status. */
-const decoder = (method: MethodDefinition, row: Row<unknown, unknown>) => (bytes: Buffer): unknown => {
-  if (bytes.length > row.limits.requestBytes) {
-    return new AppError('MESSAGE_TOO_LARGE', `the request has ${bytes.length} bytes; at most ${row.limits.requestBytes} are taken`, {
-      metadata: { bytes: String(bytes.length), limit: String(row.limits.requestBytes) },
-    });
-  }
-  try {
-    return method.requestDeserialize(bytes);
-  } catch {
-    return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type');
-  }
-};
+const decoder =
+  (method: MethodDefinition, row: Row<unknown, unknown>) =>
+  (bytes: Buffer): unknown => {
+    if (bytes.length > row.limits.requestBytes) {
+      return new AppError('MESSAGE_TOO_LARGE', `the request has ${bytes.length} bytes; at most ${row.limits.requestBytes} are taken`, {
+        metadata: { bytes: String(bytes.length), limit: String(row.limits.requestBytes) },
+      });
+    }
+    try {
+      return method.requestDeserialize(bytes);
+    } catch {
+      return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type');
+    }
+  };
 
 const correlationOf = (call: UnaryCall): string => {
   const [sent] = call.metadata.get('x-correlation-id');
@@ -94,7 +104,8 @@ const exchangeOf = (call: UnaryCall, method: string, row: Row<unknown, unknown>,
   };
 };
 
-const unaryHandler = (method: string, row: Row<unknown, unknown>, next: Next, listener: () => Listener) =>
+const unaryHandler =
+  (method: string, row: Row<unknown, unknown>, next: Next, listener: () => Listener) =>
   (call: UnaryCall, callback: sendUnaryData<unknown>): void => {
     const exchange = exchangeOf(call, method, row, listener());
     const timer = setTimeout(
@@ -116,24 +127,27 @@ const unaryHandler = (method: string, row: Row<unknown, unknown>, next: Next, li
   };
 
 /** What the library refused by itself still gets its line, and its entry where the caller is known. */
-const reportRefused = ({ log, auditor }: ServeOptions, listener: Listener) => (refused: Refused): void => {
-  const connection = listener.connection(refused.peer);
-  const cause = refused.code === status.UNIMPLEMENTED ? 'unknown_method' : refused.code === status.RESOURCE_EXHAUSTED ? 'too_large' : 'malformed';
-  metrics.refusedCalls.inc({ cause });
-  log.info({ method: refused.method, address: refused.peer, reason: cause }, 'call refused');
-  if (!connection || connection.identity instanceof AppError) return;
-  const call: Pick<Call, 'principal' | 'method' | 'action' | 'resource' | 'correlationId' | 'sourceAddress'> = {
-    principal: connection.identity,
-    method: refused.method,
-    action: 'rpc.call.refuse',
-    resource: refused.method.toWellFormed(),
-    correlationId: uuidv7(),
-    sourceAddress: connection.address,
+const reportRefused =
+  ({ log, auditor }: ServeOptions, listener: Listener) =>
+  (refused: Refused): void => {
+    const connection = listener.connection(refused.peer);
+    const cause =
+      refused.code === status.UNIMPLEMENTED ? 'unknown_method' : refused.code === status.RESOURCE_EXHAUSTED ? 'too_large' : 'malformed';
+    metrics.refusedCalls.inc({ cause });
+    log.info({ method: refused.method, address: refused.peer, reason: cause }, 'call refused');
+    if (!connection || connection.identity instanceof AppError) return;
+    const call: Pick<Call, 'principal' | 'method' | 'action' | 'resource' | 'correlationId' | 'sourceAddress'> = {
+      principal: connection.identity,
+      method: refused.method,
+      action: 'rpc.call.refuse',
+      resource: refused.method.toWellFormed(),
+      correlationId: uuidv7(),
+      sourceAddress: connection.address,
+    };
+    auditor
+      .append([eventOf(call as Call, { outcome: 'FAILURE', code: refused.code, reason: cause.toUpperCase() })], Date.now() + 5_000)
+      .catch((error: unknown) => log.warn({ error: describe(error) }, 'a refused call could not be recorded'));
   };
-  auditor
-    .append([eventOf(call as Call, { outcome: 'FAILURE', code: refused.code, reason: cause.toUpperCase() })], Date.now() + 5_000)
-    .catch((error: unknown) => log.warn({ error: describe(error) }, 'a refused call could not be recorded'));
-};
 
 /** An allowlist entry for a method counts before one for its service. An entry that names nothing refuses the start. */
 const allowlist = ({ config, registrations }: ServeOptions): ((method: string, principal: SpiffeId) => boolean) => {
@@ -145,7 +159,8 @@ const allowlist = ({ config, registrations }: ServeOptions): ((method: string, p
     lists.set(name, ids[0] === '*' ? '*' : new Set<string>(ids));
   }
   const byMethod = new Map(methods.map((path) => [path, lists.get(path.slice(1)) ?? lists.get(path.slice(1, path.lastIndexOf('/')))]));
-  for (const [path, list] of byMethod) if (!list) throw new Error(`allow: nobody may call ${path.slice(1)}; name callers, or leave it to '*'`);
+  for (const [path, list] of byMethod)
+    if (!list) throw new Error(`allow: nobody may call ${path.slice(1)}; name callers, or leave it to '*'`);
   return (method, principal) => {
     const list = byMethod.get(method);
     return list === '*' || (list?.has(principal) ?? false);
@@ -159,9 +174,19 @@ const watchHealth = (health: HealthImplementation, services: readonly string[], 
     if (now !== serving) log.info({ state: now ? 'SERVING' : 'NOT_SERVING' }, 'health changed');
     serving = now;
   };
-  const check = (): Promise<void> => ready().then(() => set(true), () => set(false));
+  const check = (): Promise<void> =>
+    ready().then(
+      () => set(true),
+      () => set(false),
+    );
   const timer = setInterval(() => void check(), HEALTH_EVERY_MS);
-  return { check, stop: () => { clearInterval(timer); set(false); } };
+  return {
+    check,
+    stop: () => {
+      clearInterval(timer);
+      set(false);
+    },
+  };
 };
 
 export const serve = async (options: ServeOptions): Promise<{ port: number } & AsyncDisposable> => {
@@ -174,7 +199,11 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
     const entries = Object.entries(definition).map(([name, method]) => {
       const row = table[name];
       if (!row) throw new Error(`no row for ${method.path}`);
-      return { name, method: { ...method, requestDeserialize: decoder(method, row) }, handler: unaryHandler(method.path, row, next, () => listener) };
+      return {
+        name,
+        method: { ...method, requestDeserialize: decoder(method, row) },
+        handler: unaryHandler(method.path, row, next, () => listener),
+      };
     });
     const methods = Object.fromEntries(entries.map((e) => [e.name, e.method])) as unknown as ServiceDefinition;
     server.addService(methods, Object.fromEntries(entries.map((e) => [e.name, e.handler])));

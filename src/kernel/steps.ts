@@ -35,28 +35,38 @@ export interface StepOptions {
   allowed: (method: string, principal: SpiffeId) => boolean;
 }
 
-const observe = ({ log }: StepOptions): Step => (next) => async (exchange) => {
-  const start = performance.now();
-  const done = (code: string) => {
-    const ms = performance.now() - start;
-    metrics.serverCalls.observe({ grpc_method: exchange.method, grpc_status: code }, ms / 1000);
-    return Math.round(ms * 100) / 100;
+const observe =
+  ({ log }: StepOptions): Step =>
+  (next) =>
+  async (exchange) => {
+    const start = performance.now();
+    const done = (code: string) => {
+      const ms = performance.now() - start;
+      metrics.serverCalls.observe({ grpc_method: exchange.method, grpc_status: code }, ms / 1000);
+      return Math.round(ms * 100) / 100;
+    };
+    const { method, principal, correlationId } = exchange;
+    try {
+      const reply = await next(exchange);
+      const ms = done('OK');
+      log.debug({ method, principal, correlationId, code: 'OK', ms }, 'call');
+      return reply;
+    } catch (error) {
+      const mapped = error instanceof AppError ? error : toAppError(error, correlationId);
+      const fields = {
+        method,
+        principal: exchange.principal,
+        correlationId,
+        code: mapped.code,
+        reason: mapped.reason,
+        ms: done(mapped.code),
+      };
+      if (mapped.code === 'INTERNAL' || mapped.code === 'DATA_LOSS') log.error({ ...fields, error: describe(mapped) }, 'call failed');
+      else if (mapped.code === 'UNAVAILABLE') log.warn({ ...fields, error: describe(mapped) }, 'call failed');
+      else log.info(fields, 'call refused');
+      throw mapped;
+    }
   };
-  const { method, principal, correlationId } = exchange;
-  try {
-    const reply = await next(exchange);
-    const ms = done('OK');
-    log.debug({ method, principal, correlationId, code: 'OK', ms }, 'call');
-    return reply;
-  } catch (error) {
-    const mapped = error instanceof AppError ? error : toAppError(error, correlationId);
-    const fields = { method, principal: exchange.principal, correlationId, code: mapped.code, reason: mapped.reason, ms: done(mapped.code) };
-    if (mapped.code === 'INTERNAL' || mapped.code === 'DATA_LOSS') log.error({ ...fields, error: describe(mapped) }, 'call failed');
-    else if (mapped.code === 'UNAVAILABLE') log.warn({ ...fields, error: describe(mapped) }, 'call failed');
-    else log.info(fields, 'call refused');
-    throw mapped;
-  }
-};
 
 const mapErrors: Step = (next) => async (exchange) => {
   try {
@@ -78,35 +88,48 @@ const outcomeOf = (error: AppError): EntryDraft => ({
   reason: error.reason,
 });
 
-const audit = ({ auditor }: StepOptions): Step => (next) => async (exchange) => {
-  if (exchange.row.audit === 'none') return next(exchange);
-  let reply: unknown;
-  try {
-    reply = await next(exchange);
-  } catch (thrown) {
-    const error = toAppError(thrown, exchange.correlationId);
-    // When the log itself is out of reach there is nobody to tell; the call fails all the same.
-    if (error.reason !== 'AUDIT_UNAVAILABLE') {
-      await auditor.append([eventOf(exchange, { ...exchange.facts, ...outcomeOf(error) })], Math.max(exchange.deadline, Date.now() + 1_000));
+const audit =
+  ({ auditor }: StepOptions): Step =>
+  (next) =>
+  async (exchange) => {
+    if (exchange.row.audit === 'none') return next(exchange);
+    let reply: unknown;
+    try {
+      reply = await next(exchange);
+    } catch (thrown) {
+      const error = toAppError(thrown, exchange.correlationId);
+      // When the log itself is out of reach there is nobody to tell; the call fails all the same.
+      if (error.reason !== 'AUDIT_UNAVAILABLE') {
+        await auditor.append(
+          [eventOf(exchange, { ...exchange.facts, ...outcomeOf(error) })],
+          Math.max(exchange.deadline, Date.now() + 1_000),
+        );
+      }
+      throw thrown;
     }
-    throw thrown;
-  }
-  if (exchange.row.audit === 'read') {
-    const drafts = exchange.drafts ?? [exchange.facts];
-    if (drafts.length > 0) await auditor.append(drafts.map((draft) => eventOf(exchange, draft)), exchange.deadline);
-  }
-  return reply;
-};
+    if (exchange.row.audit === 'read') {
+      const drafts = exchange.drafts ?? [exchange.facts];
+      if (drafts.length > 0)
+        await auditor.append(
+          drafts.map((draft) => eventOf(exchange, draft)),
+          exchange.deadline,
+        );
+    }
+    return reply;
+  };
 
-const authorize = ({ authorize: decide, allowed }: StepOptions): Step => (next) => async (exchange) => {
-  // Before anything of the request is looked at: a peer that may not call this method learns nothing of its shape.
-  if (!allowed(exchange.method, exchange.principal)) throw denied(exchange.action, exchange.method);
-  if (exchange.request instanceof AppError) throw exchange.request;
-  const resource: Resource = exchange.row.resource(exchange.request);
-  exchange.resource = resource.name;
-  await decide(exchange, resource);
-  return next(exchange);
-};
+const authorize =
+  ({ authorize: decide, allowed }: StepOptions): Step =>
+  (next) =>
+  async (exchange) => {
+    // Before anything of the request is looked at: a peer that may not call this method learns nothing of its shape.
+    if (!allowed(exchange.method, exchange.principal)) throw denied(exchange.action, exchange.method);
+    if (exchange.request instanceof AppError) throw exchange.request;
+    const resource: Resource = exchange.row.resource(exchange.request);
+    exchange.resource = resource.name;
+    await decide(exchange, resource);
+    return next(exchange);
+  };
 
 const deadline: Step = (next) => (exchange) => {
   const { signal } = exchange;
@@ -117,7 +140,9 @@ const deadline: Step = (next) => (exchange) => {
       return;
     }
     signal.addEventListener('abort', give, { once: true });
-    next(exchange).then(resolve, reject).finally(() => signal.removeEventListener('abort', give));
+    next(exchange)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', give));
   });
 };
 
@@ -125,4 +150,7 @@ const handle: Next = (exchange) => exchange.row.handler(exchange.request, exchan
 
 /** The steps around the handler, outermost first. */
 export const compose = (options: StepOptions): Next =>
-  [observe(options), mapErrors, identify, audit(options), authorize(options), deadline].reduceRight<Next>((next, step) => step(next), handle);
+  [observe(options), mapErrors, identify, audit(options), authorize(options), deadline].reduceRight<Next>(
+    (next, step) => step(next),
+    handle,
+  );

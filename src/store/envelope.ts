@@ -4,7 +4,13 @@
 // Sealed payload: format 0x01 ‖ IV (12) ‖ ciphertext ‖ tag (16). Additional data: `strongroom/payload/v1` 0x00 ‖ format ‖
 // instance uid (16) ‖ secret uid (16) ‖ version (u32, big endian).
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { EnvelopeServiceService, type CallContext, type DekContext, type GenerateDekRequest, type UnwrapDekRequest } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import {
+  EnvelopeServiceService,
+  type CallContext,
+  type DekContext,
+  type GenerateDekRequest,
+  type UnwrapDekRequest,
+} from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { batcher } from '../kernel/batch.ts';
 import type { ClientOf } from '../kernel/client.ts';
 import { AppError, fromItemError } from '../kernel/errors.ts';
@@ -62,7 +68,11 @@ export const openWith = (dek: Buffer, place: Place, sealed: Buffer): Buffer => {
 };
 
 const contextOf = (place: Place): DekContext => ({ instanceUid: place.instanceUid, resourceUid: place.secretUid, version: place.version });
-const callContextOf = (call: Call): CallContext => ({ principal: call.principal, resource: call.resource, correlationId: call.correlationId });
+const callContextOf = (call: Call): CallContext => ({
+  principal: call.principal,
+  resource: call.resource,
+  correlationId: call.correlationId,
+});
 
 export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Envelope => {
   const limits = { max: 256, queue: 8_192, lanes: 2 };
@@ -112,6 +122,7 @@ const failed = (error: { reason: string; message: string } | undefined): AppErro
 
 /** The bound on revocation: an answer that was long under way may come from before a key was disabled. */
 const fresh = (dek: Buffer, askedAt: number): Buffer => {
-  if (performance.now() - askedAt > 500) throw new AppError('KEYS_UNAVAILABLE', 'the key service took too long to answer; try again', { retryAfterMs: 100 });
+  if (performance.now() - askedAt > 500)
+    throw new AppError('KEYS_UNAVAILABLE', 'the key service took too long to answer; try again', { retryAfterMs: 100 });
   return dek;
 };

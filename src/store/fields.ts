@@ -13,7 +13,12 @@ export const checkText = (text: string, field: string, limit: number): string =>
   return text.normalize('NFC');
 };
 
-const checkMap = (map: ReadonlyMap<string, string>, field: string, valueOk: (value: string) => boolean, rule: string): Record<string, string> => {
+const checkMap = (
+  map: ReadonlyMap<string, string>,
+  field: string,
+  valueOk: (value: string) => boolean,
+  rule: string,
+): Record<string, string> => {
   if (map.size > 64) throw invalid(field, `has ${map.size} entries; at most 64 are taken`);
   for (const [key, value] of map) {
     if (!KEY.test(key)) throw invalid(field, 'has a key that is not 1 to 63 characters of a-z, 0-9, _ and -, starting with a letter');
@@ -55,7 +60,11 @@ export const checkUuid = (text: string, field: string): string => {
 };
 
 /** The fields to change: those of the mask, all with `*`, the populated ones without a mask. */
-export const checkMask = <F extends string>(mask: readonly string[] | undefined, known: readonly F[], populated: (field: F) => boolean): F[] => {
+export const checkMask = <F extends string>(
+  mask: readonly string[] | undefined,
+  known: readonly F[],
+  populated: (field: F) => boolean,
+): F[] => {
   if (!mask || mask.length === 0) return known.filter(populated);
   if (mask.includes('*')) {
     if (mask.length > 1) throw invalid('update_mask', '* stands alone', 'UNKNOWN_MASK_PATH');

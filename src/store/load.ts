@@ -2,7 +2,16 @@
 // been authorized on the scope, so NOT_FOUND tells him nothing he may not know.
 import type { Queryable } from '../kernel/db.ts';
 import { AppError, notFound } from '../kernel/errors.ts';
-import { groupName, instanceName, secretName, versionName, type GroupPath, type InstancePath, type SecretPath, type VersionPath } from './names.ts';
+import {
+  groupName,
+  instanceName,
+  secretName,
+  versionName,
+  type GroupPath,
+  type InstancePath,
+  type SecretPath,
+  type VersionPath,
+} from './names.ts';
 import { selectInstance, type InstanceRow } from './sql/instances.ts';
 import { isRetired } from './sql/purges.ts';
 import { selectGroup, type GroupRow } from './sql/secret-groups.ts';
@@ -61,7 +70,9 @@ export const loadVersion = async (db: Queryable, path: VersionPath, secret: Secr
 /** Names are never used again: an audit entry or a binding must not come to mean something else. */
 export const assertNew = async (db: Queryable, name: string): Promise<void> => {
   if (await isRetired(db, name)) {
-    throw new AppError('NAME_RETIRED', `${name} was purged, and its name is never used again; choose another`, { metadata: { resource: name } });
+    throw new AppError('NAME_RETIRED', `${name} was purged, and its name is never used again; choose another`, {
+      metadata: { resource: name },
+    });
   }
 };
 

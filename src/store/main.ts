@@ -1,5 +1,6 @@
 // The secret store process, wired top to bottom.
 import { hkdfSync } from 'node:crypto';
+import { join } from 'node:path';
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
@@ -18,7 +19,7 @@ import { pageTokens } from './page.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
 
-export const MIGRATIONS = new URL('migrations', import.meta.url).pathname;
+export const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
 const derive = (key: Buffer, purpose: string): Buffer => Buffer.from(hkdfSync('sha256', key, '', `strongroom/store/${purpose}/v1`, 32));
 
@@ -48,6 +49,16 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     retention: { defaultSeconds: config.retention.default / 1000, minimumSeconds: Math.max(1, config.retention.minimum / 1000) },
     digestKey: derive(tokenKey, 'digest'),
   };
-  stack.use(await serve({ config, log, tls, registrations: registrations(store), authorize: openAuthorize(db, config.administrators), auditor, ready: () => db.ping() }));
+  stack.use(
+    await serve({
+      config,
+      log,
+      tls,
+      registrations: registrations(store),
+      authorize: openAuthorize(db, config.administrators),
+      auditor,
+      ready: () => db.ping(),
+    }),
+  );
   return stack.move();
 };

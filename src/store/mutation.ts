@@ -26,10 +26,14 @@ interface Mutation<Request extends { requestId: string }, Reply> {
 }
 
 const reused = (): AppError =>
-  new AppError('REQUEST_ID_REUSED', 'request_id was used before for another request; take a new UUID for each request, and the same only to repeat one', {
-    metadata: { field: 'request_id' },
-    violations: [{ field: 'request_id', description: 'was used before for another request' }],
-  });
+  new AppError(
+    'REQUEST_ID_REUSED',
+    'request_id was used before for another request; take a new UUID for each request, and the same only to repeat one',
+    {
+      metadata: { field: 'request_id' },
+      violations: [{ field: 'request_id', description: 'was used before for another request' }],
+    },
+  );
 
 export const mutate = async <Request extends { requestId: string }, Reply>(
   store: Store,
@@ -39,7 +43,8 @@ export const mutate = async <Request extends { requestId: string }, Reply>(
   store.relay.assertHealthy();
   const requestId = checkRequestId(request.requestId);
   const key: Key = { principal: call.principal, method: call.method, requestId };
-  const digest = requestId === '' ? Buffer.alloc(0) : createHmac('sha256', store.digestKey).update(codec.request.encode(request).finish()).digest();
+  const digest =
+    requestId === '' ? Buffer.alloc(0) : createHmac('sha256', store.digestKey).update(codec.request.encode(request).finish()).digest();
 
   const replay = async (recorded: Recorded): Promise<Reply> => {
     if (!recorded.digest.equals(digest) || !recorded.response) throw reused();

@@ -28,12 +28,18 @@ const ONLY_ID = new RegExp(`^${ID}$`);
 
 const match = (pattern: RegExp, text: string, field: string, shape: string): ResourceId[] => {
   const found = text.length <= 300 ? pattern.exec(text) : null;
-  if (!found) throw invalid(field, `must be ${shape}, each ID 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter`, 'MALFORMED_NAME');
+  if (!found)
+    throw invalid(field, `must be ${shape}, each ID 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter`, 'MALFORMED_NAME');
   return found.slice(1) as ResourceId[];
 };
 
 export const parseId = (text: string, field: string): ResourceId => {
-  if (!ONLY_ID.test(text)) throw invalid(field, 'must be 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter, not ending in a hyphen', 'MALFORMED_NAME');
+  if (!ONLY_ID.test(text))
+    throw invalid(
+      field,
+      'must be 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter, not ending in a hyphen',
+      'MALFORMED_NAME',
+    );
   return text as ResourceId;
 };
 

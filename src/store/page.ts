@@ -17,7 +17,8 @@ export const pageSize = (asked: number): number => {
   return asked === 0 ? DEFAULT_SIZE : Math.min(asked, MAX_SIZE);
 };
 
-const refuse = (): AppError => invalid('page_token', 'is not one of this list, or another argument has changed since; begin with an empty one', 'INVALID_PAGE_TOKEN');
+const refuse = (): AppError =>
+  invalid('page_token', 'is not one of this list, or another argument has changed since; begin with an empty one', 'INVALID_PAGE_TOKEN');
 
 export const pageTokens = (key: Buffer): PageTokens => {
   const aad = (binding: readonly string[]): Buffer => createHash('sha256').update(JSON.stringify(binding)).digest();

@@ -41,4 +41,8 @@ export const toPayload = (kind: Kind, bytes: Buffer, crc: bigint): SecretPayload
 };
 
 export const corrupted = (cause?: unknown): AppError =>
-  new AppError('DATA_CORRUPTED', 'what is stored for this version is not what was written; restore it or write a new version, and find out who changed it', { cause });
+  new AppError(
+    'DATA_CORRUPTED',
+    'what is stored for this version is not what was written; restore it or write a new version, and find out who changed it',
+    { cause },
+  );

@@ -38,7 +38,8 @@ export const purgeStarted = (name: string): AppError =>
   new AppError('PURGE_STARTED', `the purge of ${name} has begun; there is no way back`, { metadata: { resource: name } });
 
 export const assertReadable = (name: string, state: VersionState): void => {
-  if (state === 'DISABLED') throw new AppError('VERSION_DISABLED', `${name} is disabled; enable it first`, { metadata: { resource: name } });
+  if (state === 'DISABLED')
+    throw new AppError('VERSION_DISABLED', `${name} is disabled; enable it first`, { metadata: { resource: name } });
   assertNotDestroyed(name, state);
 };
 

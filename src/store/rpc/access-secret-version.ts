@@ -8,7 +8,11 @@ import { selectStored, type StoredVersion } from '../sql/secret-versions.ts';
 import { assertActive, assertReadable } from '../state.ts';
 import type { Store } from '../store.ts';
 
-export const accessSecretVersion = async (store: Store, request: AccessSecretVersionRequest, call: Call): Promise<AccessSecretVersionResponse> => {
+export const accessSecretVersion = async (
+  store: Store,
+  request: AccessSecretVersionRequest,
+  call: Call,
+): Promise<AccessSecretVersionResponse> => {
   const path = parseVersion(request.name);
   const stored = await selectStored(store.db.read, path);
   if (!stored) throw notFound('secret', secretName(path));

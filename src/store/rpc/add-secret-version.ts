@@ -33,7 +33,11 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
         const row = await loadActiveSecret(store.db.read, path);
         checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
         version = row.latest_version + 1;
-        sealed = await store.envelope.seal({ instanceUid: row.instance_uid, groupUid: row.group_uid, secretUid: row.secret_uid, version }, value.bytes, call);
+        sealed = await store.envelope.seal(
+          { instanceUid: row.instance_uid, groupUid: row.group_uid, secretUid: row.secret_uid, version },
+          value.bytes,
+          call,
+        );
       },
       change: async (tx) => {
         const row = await loadActiveSecret(tx, path, lockSecret);

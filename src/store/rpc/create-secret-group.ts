@@ -30,12 +30,16 @@ export const createSecretGroup = (store: Store, request: CreateSecretGroupReques
       await assertNew(store.db.read, name);
       if (await selectGroup(store.db.read, path)) throw exists(name);
       const callContext = { principal: call.principal, resource: name, correlationId: call.correlationId };
-      await store.scopes.createScope({ scopeUid: groupUid, rootKey: instance.root_key, instanceUid: instance.instance_uid, callContext }, call);
+      await store.scopes.createScope(
+        { scopeUid: groupUid, rootKey: instance.root_key, instanceUid: instance.instance_uid, callContext },
+        call,
+      );
     },
     change: async (tx) => {
       const instance = await loadInstance(tx, parent, holdInstance);
       assertActive(request.parent, instance.state);
-      if (!(await insertGroup(tx, { instanceUid: instance.instance_uid, groupUid, groupId: path.group, displayName, labels }))) throw exists(name);
+      if (!(await insertGroup(tx, { instanceUid: instance.instance_uid, groupUid, groupId: path.group, displayName, labels })))
+        throw exists(name);
       call.annotate({ resource: name, instanceUid: instance.instance_uid });
       return toGroup(await loadGroup(tx, path));
     },

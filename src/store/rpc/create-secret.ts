@@ -32,13 +32,24 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
       const { instance_uid, group_uid } = await loadActiveGroup(store.db.read, group);
       await assertNew(store.db.read, name);
       if (await selectSecret(store.db.read, path)) throw exists(name);
-      if (value) sealed = await store.envelope.seal({ instanceUid: instance_uid, groupUid: group_uid, secretUid, version: 1 }, value.bytes, call);
+      if (value)
+        sealed = await store.envelope.seal({ instanceUid: instance_uid, groupUid: group_uid, secretUid, version: 1 }, value.bytes, call);
     },
     change: async (tx) => {
       const { instance_uid: instanceUid, group_uid: groupUid } = await loadActiveGroup(tx, group, holdGroup);
-      const secret = { instanceUid, groupUid, secretUid, secretId: path.secret, description, labels, annotations, latestVersion: value ? 1 : 0 };
+      const secret = {
+        instanceUid,
+        groupUid,
+        secretUid,
+        secretId: path.secret,
+        description,
+        labels,
+        annotations,
+        latestVersion: value ? 1 : 0,
+      };
       if (!(await insertSecret(tx, secret))) throw exists(name);
-      if (value && sealed) await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
+      if (value && sealed)
+        await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
       call.annotate({ resource: name, instanceUid, attributes: value ? { version: '1' } : {} });
       return toSecret(await loadSecret(tx, path));
     },

@@ -9,7 +9,11 @@ import type { Store } from '../store.ts';
 
 const ABOVE_ALL = 2 ** 31 - 1;
 
-export const listSecretVersions = async (store: Store, request: ListSecretVersionsRequest, call: Call): Promise<ListSecretVersionsResponse> => {
+export const listSecretVersions = async (
+  store: Store,
+  request: ListSecretVersionsRequest,
+  call: Call,
+): Promise<ListSecretVersionsResponse> => {
   const secret = await loadActiveSecret(store.db.read, parseSecret(request.parent, 'parent'));
   call.annotate({ instanceUid: secret.instance_uid });
   const { items, nextPageToken } = await pageOf({

@@ -38,7 +38,12 @@ export const deleteBinding = async (tx: Queryable, b: Omit<BindingRow, 'create_t
   return rows.length === 1;
 };
 
-export const listBindings = (db: Queryable, scope: string, after: { principal: string; role: string }, limit: number): Promise<BindingRow[]> => {
+export const listBindings = (
+  db: Queryable,
+  scope: string,
+  after: { principal: string; role: string },
+  limit: number,
+): Promise<BindingRow[]> => {
   const text = `select principal, scope, role, create_time from bindings where scope = $1 and (principal, role) > ($2, $3)
     order by principal, role limit $4`;
   return db.query<BindingRow>({ name: 'store.listBindings', text, values: [scope, after.principal, after.role, limit] });

@@ -54,7 +54,10 @@ export const insertInstance = async (tx: Queryable, i: NewInstance): Promise<Ins
   return (await tx.query<InstanceRow>({ name: 'store.insertInstance', text, values }))[0];
 };
 
-export const updateInstance = async (tx: Queryable, i: Pick<InstanceRow, 'instance_uid' | 'display_name' | 'labels' | 'retention_seconds'>) => {
+export const updateInstance = async (
+  tx: Queryable,
+  i: Pick<InstanceRow, 'instance_uid' | 'display_name' | 'labels' | 'retention_seconds'>,
+) => {
   const text = `update instances set display_name = $2, labels = $3, retention_seconds = $4, revision = revision + 1, update_time = now()
     where instance_uid = $1 returning ${COLUMNS}`;
   const values = [i.instance_uid, i.display_name, i.labels, i.retention_seconds];

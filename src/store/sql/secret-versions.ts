@@ -41,7 +41,13 @@ export const selectStored = async (db: Queryable, path: VersionPath): Promise<St
     left join secret_versions v on v.instance_uid = s.instance_uid and v.secret_uid = s.secret_uid
       and v.version = coalesce($5::int, s.latest_version - $4::int)
     where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3`;
-  const values = [path.instance, path.group, path.secret, path.version === 'previous' ? 1 : 0, typeof path.version === 'number' ? path.version : null];
+  const values = [
+    path.instance,
+    path.group,
+    path.secret,
+    path.version === 'previous' ? 1 : 0,
+    typeof path.version === 'number' ? path.version : null,
+  ];
   return (await db.query<StoredVersion>({ name: 'store.selectStored', text, values }))[0];
 };
 
@@ -81,15 +87,24 @@ export const insertVersion = async (tx: Queryable, v: NewVersion): Promise<Versi
   return (await tx.query<VersionRow>({ name: 'store.insertVersion', text, values }))[0]!;
 };
 
-export const setVersionState = async (tx: Queryable, secret: Secret, version: number, state: 'ENABLED' | 'DISABLED'): Promise<VersionRow> => {
+export const setVersionState = async (
+  tx: Queryable,
+  secret: Secret,
+  version: number,
+  state: 'ENABLED' | 'DISABLED',
+): Promise<VersionRow> => {
   const text = `update secret_versions as v set state = $4, revision = revision + 1
     where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3 returning ${COLUMNS}`;
-  return (await tx.query<VersionRow>({ name: 'store.setVersionState', text, values: [secret.instance_uid, secret.secret_uid, version, state] }))[0]!;
+  return (
+    await tx.query<VersionRow>({ name: 'store.setVersionState', text, values: [secret.instance_uid, secret.secret_uid, version, state] })
+  )[0]!;
 };
 
 /** Erases ciphertext and wrapped DEK. */
 export const destroyVersion = async (tx: Queryable, secret: Secret, version: number): Promise<VersionRow> => {
   const text = `update secret_versions as v set state = 'DESTROYED', wrapped_dek = null, sealed = null, destroy_time = now(), revision = revision + 1
     where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3 returning ${COLUMNS}`;
-  return (await tx.query<VersionRow>({ name: 'store.destroyVersion', text, values: [secret.instance_uid, secret.secret_uid, version] }))[0]!;
+  return (
+    await tx.query<VersionRow>({ name: 'store.destroyVersion', text, values: [secret.instance_uid, secret.secret_uid, version] })
+  )[0]!;
 };

@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openEpoch } from '../../src/kernel/epoch.ts';
+
+describe('the epoch that bounds a cache', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('asks once for many callers, and not again while the answer is fresh', async () => {
+    const query = vi.fn(async () => 1n);
+    const epoch = openEpoch({ query, onChange: () => undefined });
+    await Promise.all([epoch.confirm(), epoch.confirm(), epoch.confirm()]);
+    vi.advanceTimersByTime(200);
+    await epoch.confirm();
+    expect(query).toHaveBeenCalledTimes(1);
+  });
+
+  it('asks beside the call between 250 and 500 ms, and before it after that', async () => {
+    let answer = (): void => undefined;
+    const query = vi.fn(() => new Promise<bigint>((resolve) => (answer = () => resolve(1n))));
+    const epoch = openEpoch({ query, onChange: () => undefined });
+    const first = epoch.confirm();
+    answer();
+    await first;
+    vi.advanceTimersByTime(300);
+    await epoch.confirm();
+    expect(query).toHaveBeenCalledTimes(2);
+    vi.advanceTimersByTime(300);
+    expect(epoch.stillValid()).toBe(false);
+    let confirmed = false;
+    // The question of 300 ms ago is still open: this call waits for it.
+    const late = epoch.confirm().then(() => (confirmed = true));
+    await Promise.resolve();
+    expect(confirmed).toBe(false);
+    answer();
+    await late;
+    expect(epoch.stillValid()).toBe(true);
+    expect(query).toHaveBeenCalledTimes(2);
+  });
+
+  it('counts from the start of the question, so a paused process trusts nothing old', async () => {
+    const epoch = openEpoch({
+      query: async () => {
+        vi.advanceTimersByTime(501);
+        return 1n;
+      },
+      onChange: () => undefined,
+    });
+    await expect(epoch.confirm()).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
+    expect(epoch.stillValid()).toBe(false);
+  });
+
+  it('empties the cache before it confirms a new epoch, and raises the generation', async () => {
+    let now = 1n;
+    let emptied = 0;
+    const epoch = openEpoch({ query: async () => now, onChange: () => emptied++ });
+    await epoch.confirm();
+    const before = epoch.generation;
+    now = 2n;
+    vi.advanceTimersByTime(501);
+    await epoch.confirm();
+    expect(emptied).toBe(2);
+    expect(epoch.generation).toBe(before + 1);
+  });
+
+  it('rejects when the database cannot be asked: no answer rather than a stale one', async () => {
+    let down = false;
+    const epoch = openEpoch({
+      query: async () => {
+        if (down) throw new Error('down');
+        return 1n;
+      },
+      onChange: () => undefined,
+    });
+    await epoch.confirm();
+    down = true;
+    vi.advanceTimersByTime(501);
+    await expect(epoch.confirm()).rejects.toThrow('down');
+  });
+});
