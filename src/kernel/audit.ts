@@ -1,5 +1,6 @@
 // The client side of the audit log, the one service that the kernel knows: events from calls, appended before the reply
-// leaves. Concurrent appends leave as one call.
+// leaves. Concurrent appends of one event leave together as one call; several events appended at once are a call of
+// their own, so that they keep their order.
 import { v7 as uuidv7 } from 'uuid';
 import { Event, Event_Outcome } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../gen/strongroom/audit/v1/audit_writer_service.ts';
@@ -12,7 +13,7 @@ import type { Tls } from './tls.ts';
 export type { Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 
 export interface Auditor {
-  /** Resolves with the indexes when the events are on stable storage; rejects with AUDIT_UNAVAILABLE. */
+  /** Resolves with the indexes when the events, at most 1000, are on stable storage; rejects with AUDIT_UNAVAILABLE. */
   append(events: readonly Event[], deadline: number): Promise<bigint[]>;
 }
 
@@ -37,20 +38,25 @@ export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({
 
 export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => {
   const client = dial(AuditWriterServiceService, peer, tls, 'AUDIT_UNAVAILABLE');
-  const append = batcher<Event, bigint>({
-    max: 512,
-    queue: 16_384,
-    lanes: 2,
-    run: async (events, deadline) => {
-      const { results } = await client.appendEvents({ events }, { deadline });
-      return results.map(({ outcome }) => {
-        if (outcome?.$case === 'index') return outcome.value;
-        return outcome ? fromItemError(outcome.value) : new AppError('INTERNAL', 'the audit log gave no answer');
-      });
-    },
-  });
+  const send = async (events: Event[], deadline: number): Promise<(bigint | AppError)[]> => {
+    const { results } = await client.appendEvents({ events }, { deadline });
+    return results.map(({ outcome }) => {
+      if (outcome?.$case === 'index') return outcome.value;
+      return outcome ? fromItemError(outcome.value) : new AppError('INTERNAL', 'the audit log gave no answer');
+    });
+  };
+  const appendOne = batcher<Event, bigint>({ max: 512, queue: 16_384, lanes: 2, run: send });
+  const appendMany = async (events: readonly Event[], deadline: number): Promise<bigint[]> =>
+    (await send([...events], deadline)).map((result) => {
+      if (result instanceof AppError) throw result;
+      return result;
+    });
   return {
-    append: (events, deadline) => Promise.all(events.map((event) => append(event, deadline))),
+    append: async (events, deadline) => {
+      const [first, ...others] = events;
+      if (!first) return [];
+      return others.length === 0 ? [await appendOne(first, deadline)] : appendMany(events, deadline);
+    },
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 };

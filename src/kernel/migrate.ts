@@ -3,8 +3,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openDb, type Db, type DbOptions } from './db.ts';
-import type { Log } from './log.ts';
+import { z } from 'zod';
+import { databaseSchema, logSchema, readConfig } from './config.ts';
+import { dbOptions, openDb, type Db, type DbOptions } from './db.ts';
+import { openLog, type Log } from './log.ts';
 
 interface Migration {
   version: number;
@@ -32,7 +34,16 @@ const filesOf = (directory: string): Migration[] =>
 const LEDGER = `create table if not exists schema_migrations (
   version int primary key, name text not null, checksum text not null, applied_time timestamptz not null default now())`;
 
-export const migrate = async (options: DbOptions, directory: string, log: Log): Promise<void> => {
+/** The configuration of a migration: the database as its owner, whom no service is. */
+export const migrateConfig = z.strictObject({ database: databaseSchema, log: logSchema.default({ level: 'info' }) });
+
+export const runMigrations = (configFile: string, directory: string): Promise<void> => {
+  const config = readConfig(configFile, migrateConfig);
+  const log = openLog('migrate', config.log.level);
+  return apply(dbOptions(config.database, log), directory, log);
+};
+
+const apply = async (options: DbOptions, directory: string, log: Log): Promise<void> => {
   const files = filesOf(directory);
   const db = openDb({ ...options, poolSize: 2 });
   try {

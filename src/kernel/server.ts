@@ -94,11 +94,15 @@ const exchangeOf = (call: UnaryCall, method: string, row: Row<unknown, unknown>,
     signal: abort.signal,
     facts: {},
     drafts: undefined,
+    lastCheck: undefined,
     annotate(facts) {
       this.facts = { ...this.facts, ...facts };
     },
     entries(drafts) {
       this.drafts = drafts;
+    },
+    guard(check) {
+      this.lastCheck = check;
     },
     abort,
   };

@@ -20,6 +20,7 @@ export interface Exchange extends Call {
   resource: string;
   facts: EntryDraft;
   drafts: readonly EntryDraft[] | undefined;
+  lastCheck: (() => void) | undefined;
   /** Ends `signal`. */
   readonly abort: AbortController;
 }
@@ -115,6 +116,7 @@ const audit =
           exchange.deadline,
         );
     }
+    exchange.lastCheck?.();
     return reply;
   };
 

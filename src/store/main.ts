@@ -8,18 +8,20 @@ import { dial } from '../kernel/client.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { openLog } from '../kernel/log.ts';
-import { requireSchema } from '../kernel/migrate.ts';
+import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
+import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { openAuthorize } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
-import { pageTokens } from './page.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
 
-export const MIGRATIONS = join(import.meta.dirname, 'migrations');
+const MIGRATIONS = join(import.meta.dirname, 'migrations');
+
+export const migrate = (configFile: string): Promise<void> => runMigrations(configFile, MIGRATIONS);
 
 const derive = (key: Buffer, purpose: string): Buffer => Buffer.from(hkdfSync('sha256', key, '', `strongroom/store/${purpose}/v1`, 32));
 

@@ -5,9 +5,9 @@ import type { Auditor } from '../kernel/audit.ts';
 import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import type { Relay } from '../kernel/outbox.ts';
+import type { PageTokens } from '../kernel/page.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
-import type { PageTokens } from './page.ts';
 
 export interface Store {
   readonly db: Db;

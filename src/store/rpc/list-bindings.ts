@@ -1,6 +1,6 @@
 import type { ListBindingsRequest, ListBindingsResponse } from '../../gen/strongroom/secrets/v1/binding_service.ts';
+import { pageOf } from '../../kernel/page.ts';
 import { toBinding } from '../messages.ts';
-import { pageOf } from '../page.ts';
 import { listBindings as select } from '../sql/bindings.ts';
 import type { Store } from '../store.ts';
 

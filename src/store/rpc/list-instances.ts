@@ -1,6 +1,6 @@
 import type { ListInstancesRequest, ListInstancesResponse } from '../../gen/strongroom/secrets/v1/instance_service.ts';
+import { pageOf } from '../../kernel/page.ts';
 import { toInstance } from '../messages.ts';
-import { pageOf } from '../page.ts';
 import { listInstances as select } from '../sql/instances.ts';
 import type { Store } from '../store.ts';
 

@@ -1,6 +1,6 @@
 import type { ListPurgesRequest, ListPurgesResponse } from '../../gen/strongroom/secrets/v1/purge_service.ts';
+import { pageOf } from '../../kernel/page.ts';
 import { toPurge } from '../messages.ts';
-import { pageOf } from '../page.ts';
 import { listPurges as select } from '../sql/purges.ts';
 import type { Store } from '../store.ts';
 

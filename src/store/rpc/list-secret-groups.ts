@@ -1,9 +1,9 @@
 import type { ListSecretGroupsRequest, ListSecretGroupsResponse } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
+import { pageOf } from '../../kernel/page.ts';
 import type { Call } from '../../kernel/table.ts';
 import { loadInstance } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { parseInstance } from '../names.ts';
-import { pageOf } from '../page.ts';
 import { listGroups } from '../sql/secret-groups.ts';
 import { assertActive } from '../state.ts';
 import type { Store } from '../store.ts';

@@ -1,9 +1,9 @@
 import type { ListSecretVersionsRequest, ListSecretVersionsResponse } from '../../gen/strongroom/secrets/v1/secret_service.ts';
+import { pageOf } from '../../kernel/page.ts';
 import type { Call } from '../../kernel/table.ts';
 import { loadActiveSecret } from '../load.ts';
 import { toVersion } from '../messages.ts';
 import { parseSecret } from '../names.ts';
-import { pageOf } from '../page.ts';
 import { listVersions } from '../sql/secret-versions.ts';
 import type { Store } from '../store.ts';
 

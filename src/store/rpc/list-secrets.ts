@@ -1,9 +1,9 @@
 import type { ListSecretsRequest, ListSecretsResponse } from '../../gen/strongroom/secrets/v1/secret_service.ts';
+import { pageOf } from '../../kernel/page.ts';
 import type { Call } from '../../kernel/table.ts';
 import { loadActiveGroup } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { parseGroup } from '../names.ts';
-import { pageOf } from '../page.ts';
 import { listSecrets as select } from '../sql/secrets.ts';
 import type { Store } from '../store.ts';
 

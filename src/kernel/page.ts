@@ -1,7 +1,7 @@
 // Page tokens: where a list goes on, sealed so that nobody reads or makes one, and bound to the other arguments of the
 // list. A token is no authorization: every page is authorized like the first.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { AppError, invalid } from '../kernel/errors.ts';
+import { AppError, invalid } from './errors.ts';
 
 const DEFAULT_SIZE = 50;
 const MAX_SIZE = 1000;

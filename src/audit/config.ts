@@ -1,0 +1,12 @@
+// The audit log's configuration. Who may append and who may read stands in `allow`.
+import { z } from 'zod';
+import { baseConfig, databaseSchema, fileSchema } from '../kernel/config.ts';
+
+export const auditConfig = z.strictObject({
+  ...baseConfig,
+  database: databaseSchema,
+  /** The log's name in checkpoints, such as `example.com/strongroom`: for ever the same. */
+  origin: z.string().regex(/^[^\s+]{1,255}$/, 'must be without spaces and plus signs'),
+  /** 32 random bytes: the seed of the Ed25519 key that signs checkpoints (RFC 8032). */
+  signingKeyFile: fileSchema,
+});

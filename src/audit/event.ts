@@ -1,0 +1,122 @@
+// Events: checked, and as the canonical JSON (RFC 8785) whose hash is in the tree. The shape follows CADF (DSP0262):
+// initiator, action, target, outcome, reason, observer. Pure.
+import canonicalize from 'canonicalize';
+import { hash } from 'node:crypto';
+import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { AppError, invalid } from '../kernel/errors.ts';
+import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
+
+/** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
+const MAX_LEAF_BYTES = 65_535;
+const SCHEMA = 'strongroom/event/v1';
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const ACTION = /^[a-z]+(\.[a-z]+){2,3}$/;
+const ATTRIBUTE = /^[a-zA-Z][a-zA-Z0-9_]{0,63}$/;
+
+const OUTCOMES = { [Event_Outcome.SUCCESS]: 'success', [Event_Outcome.FAILURE]: 'failure', [Event_Outcome.DENIED]: 'denied' } as const;
+type OutcomeNumber = keyof typeof OUTCOMES;
+
+const check = (ok: boolean, field: string, rule: string): void => {
+  if (!ok) throw invalid(`event.${field}`, rule);
+};
+const short = (text: string, limit: number): boolean => text.length <= limit && text.isWellFormed();
+const maybeSpiffe = (text: string): boolean => text === '' || parseSpiffeId(text) !== undefined;
+
+const checkEvent = (event: Event): void => {
+  check(UUID.test(event.eventId), 'event_id', 'must be a UUID in lower case');
+  check(event.occurTime !== undefined && !Number.isNaN(event.occurTime.getTime()), 'occur_time', 'is required');
+  check(event.action.length <= 64 && ACTION.test(event.action), 'action', 'must be service.object.verb, at most 64 characters');
+  check(parseSpiffeId(event.principal) !== undefined, 'principal', 'must be a SPIFFE ID');
+  check(maybeSpiffe(event.onBehalfOf), 'on_behalf_of', 'must be a SPIFFE ID or empty');
+  check(short(event.resource, 512), 'resource', 'must be at most 512 characters');
+  check(event.instanceUid === '' || UUID.test(event.instanceUid), 'instance_uid', 'must be a UUID or empty');
+  check(event.outcome in OUTCOMES, 'outcome', 'must be SUCCESS, FAILURE or DENIED');
+  check(event.code >= 0 && event.code <= 16, 'code', 'must be a gRPC status code');
+  check(/^[A-Z0-9_]{0,63}$/.test(event.reason), 'reason', 'must be at most 63 characters of A-Z, 0-9 and _');
+  check(/^[A-Za-z0-9._-]{0,64}$/.test(event.correlationId), 'correlation_id', 'must be at most 64 characters of a-z, A-Z, 0-9, ., _ and -');
+  check(short(event.sourceAddress, 64), 'source_address', 'must be at most 64 characters');
+  check(event.attributes.size <= 16, 'attributes', 'must be at most 16');
+  for (const [key, value] of event.attributes) {
+    check(
+      ATTRIBUTE.test(key) && short(value, 256),
+      'attributes',
+      'must have short keys of letters, digits and _, and values of at most 256 characters',
+    );
+  }
+};
+
+/** A checked event, ready for the log. */
+export interface Draft {
+  event: Event;
+  source: SpiffeId;
+  /** What the log stores, but for index and time: the same for the same event, however often it is sent. */
+  body: Readonly<Record<string, unknown>>;
+  digest: Buffer;
+}
+
+/** Leaves out what is empty. */
+const lean = (object: Record<string, string | undefined>) => Object.fromEntries(Object.entries(object).filter(([, value]) => value));
+
+export const draftOf = (event: Event, source: SpiffeId): Draft => {
+  checkEvent(event);
+  const body = {
+    schema: SCHEMA,
+    id: event.eventId,
+    eventTime: event.occurTime?.toISOString(),
+    action: event.action,
+    outcome: OUTCOMES[event.outcome as OutcomeNumber],
+    initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf, host: event.sourceAddress }),
+    target: lean({ name: event.resource, instance: event.instanceUid }),
+    observer: { id: source },
+    ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
+    ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
+    ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
+  };
+  return { event, source, body, digest: hash('sha256', canonical(body), 'buffer') };
+};
+
+const canonical = (value: unknown): string => {
+  const text = canonicalize(value);
+  if (text === undefined) throw new AppError('INTERNAL', 'an event has no canonical form');
+  return text;
+};
+
+/** The bytes whose hash is in the tree. */
+export const leafOf = ({ body }: Draft, recordTime: Date): Buffer => {
+  const leaf = Buffer.from(canonical({ ...body, recordTime: recordTime.toISOString() }), 'utf8');
+  if (leaf.length > MAX_LEAF_BYTES) throw invalid('event', `has ${leaf.length} bytes as an entry; at most ${MAX_LEAF_BYTES} are taken`);
+  return leaf;
+};
+
+interface LeafJson {
+  id: string;
+  eventTime: string;
+  action: string;
+  outcome: string;
+  initiator: { id: string; onBehalfOf?: string; host?: string };
+  target: { name?: string; instance?: string };
+  reason?: { code: number; type: string };
+  correlationId?: string;
+  attributes?: Record<string, string>;
+}
+
+/** The event that a leaf tells of. */
+export const eventOfLeaf = (leaf: Buffer): Event => {
+  const json = JSON.parse(leaf.toString('utf8')) as LeafJson;
+  const outcome = Object.entries(OUTCOMES).find(([, word]) => word === json.outcome);
+  return {
+    eventId: json.id,
+    occurTime: new Date(json.eventTime),
+    action: json.action,
+    principal: json.initiator.id,
+    resource: json.target.name ?? '',
+    instanceUid: json.target.instance ?? '',
+    outcome: outcome ? (Number(outcome[0]) as Event['outcome']) : Event_Outcome.UNSPECIFIED,
+    code: json.reason?.code ?? 0,
+    reason: json.reason?.type ?? '',
+    correlationId: json.correlationId ?? '',
+    onBehalfOf: json.initiator.onBehalfOf ?? '',
+    sourceAddress: json.initiator.host ?? '',
+    attributes: new Map(Object.entries(json.attributes ?? {})),
+  };
+};

@@ -1,0 +1,65 @@
+// The audit log process, wired top to bottom.
+import { hkdfSync, X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import type { Auditor } from '../kernel/audit.ts';
+import { readConfig, readKeyFile } from '../kernel/config.ts';
+import { openServiceDb } from '../kernel/db.ts';
+import { AppError } from '../kernel/errors.ts';
+import { identityOf } from '../kernel/identity.ts';
+import { openLog } from '../kernel/log.ts';
+import { requireSchema, runMigrations } from '../kernel/migrate.ts';
+import { pageTokens } from '../kernel/page.ts';
+import { serve } from '../kernel/server.ts';
+import { openTls } from '../kernel/tls.ts';
+import type { Audit } from './audit.ts';
+import { auditConfig } from './config.ts';
+import { draftOf } from './event.ts';
+import { openSigner } from './note.ts';
+import { registrations } from './service.ts';
+import { openWriter } from './writer.ts';
+
+const MIGRATIONS = join(import.meta.dirname, 'migrations');
+
+export const migrate = (configFile: string): Promise<void> => runMigrations(configFile, MIGRATIONS);
+
+export const start = async (configFile: string): Promise<AsyncDisposable> => {
+  const config = readConfig(configFile, auditConfig);
+  await using stack = new AsyncDisposableStack();
+  const log = openLog(config.service, config.log.level);
+  const tls = stack.use(openTls(config.tls, log));
+  const self = identityOf(new X509Certificate(tls.current.cert), config.trustDomain);
+  if (self instanceof AppError) throw self;
+  const db = openServiceDb(config.database, log);
+  stack.defer(() => db.close());
+  await requireSchema(db, MIGRATIONS);
+
+  // A connection of its own for the writer: on the readers' one its commits would wait for their queries.
+  const writerDb = openServiceDb({ ...config.database, poolSize: 2 }, log);
+  stack.defer(() => writerDb.close());
+  const seed = readKeyFile(config.signingKeyFile);
+  const signer = openSigner(config.origin, seed);
+  const writer = await openWriter(writerDb, signer, log);
+  const auditor: Auditor = {
+    append: (events, deadline) => Promise.all(events.map((event) => writer.append(draftOf(event, self), deadline))),
+  };
+
+  const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
+  const audit: Audit = { db, writer, verifier: signer.verifier, pages };
+  // The allowlist is all: who reads the log reads all of it.
+  stack.use(
+    await serve({
+      config,
+      log,
+      tls,
+      registrations: registrations(audit),
+      authorize: async () => undefined,
+      auditor,
+      ready: async () => {
+        await writer.current();
+        await db.ping();
+      },
+    }),
+  );
+  log.info({ resource: signer.verifier.text }, 'checkpoints are signed with this key');
+  return stack.move();
+};

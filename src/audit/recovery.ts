@@ -1,0 +1,59 @@
+// Reads the log's state when a writer begins, and believes none of it unchecked: the root is computed from the frontier,
+// compared with the newest checkpoint, whose signature must be ours, and the newest leaves are hashed again. What does not
+// fit refuses the start: a log that may have been changed must not be continued.
+import type { Db } from '../kernel/db.ts';
+import { checkpointText } from './checkpoint.ts';
+import { HASH_BYTES, leafHash, perfectRoot, rootOf, type Tree } from './merkle.ts';
+import { openNote, type Signer } from './note.ts';
+import { selectCheckpoint, selectDurability, selectLeaves, selectTiles, takeOver } from './sql/log.ts';
+import { splitTile, TILE_WIDTH, type Tails } from './tiles.ts';
+
+export interface LogState {
+  epoch: bigint;
+  tree: Tree;
+  tails: Tails;
+  recordTime: Date;
+  /** The newest one. */
+  checkpoint: { size: bigint; root: Buffer; note: string };
+}
+
+const WIDTH = BigInt(TILE_WIDTH);
+
+const corrupt = (what: string): Error =>
+  new Error(
+    `the audit log does not fit together: ${what}; do not repair it by hand, compare it with a backup and the checkpoints kept elsewhere`,
+  );
+
+const loadTails = async (db: Db, size: bigint): Promise<Tails> => {
+  const leaves = await selectLeaves(db.read, size - (size % WIDTH), size);
+  if (BigInt(leaves.length) !== size % WIDTH) throw corrupt('entries are missing at its end');
+  for (const { leaf, leaf_hash } of leaves) if (!leafHash(leaf).equals(leaf_hash)) throw corrupt('an entry near its end was changed');
+  const tails: { count: bigint; hashes: Buffer[] }[] = [{ count: size, hashes: leaves.map((row) => row.leaf_hash) }];
+  // Level by level: the roots of the full tiles below, from the last boundary on.
+  for (let count = size / WIDTH, level = 1; count > 0n; count /= WIDTH, level++) {
+    const tiles = await selectTiles(db.read, level - 1, count - (count % WIDTH), count);
+    if (BigInt(tiles.length) !== count % WIDTH) throw corrupt(`tiles of level ${level - 1} are missing`);
+    tails.push({ count, hashes: tiles.map((row) => perfectRoot(splitTile(row.hashes))) });
+  }
+  return tails;
+};
+
+export const loadState = async (db: Db, signer: Signer): Promise<LogState> => {
+  for (const [setting, value] of Object.entries(await selectDurability(db.read))) {
+    if (value === 'off') throw new Error(`PostgreSQL runs with ${setting} = off: a commit would be no promise; turn it on`);
+  }
+  const row = await takeOver(db.read);
+  const tree: Tree = { size: row.size, frontier: splitTile(row.frontier) };
+  const bits = row.size.toString(2).replaceAll('0', '').length;
+  if (row.frontier.length % HASH_BYTES !== 0 || tree.frontier.length !== bits) throw corrupt('its state has the wrong shape');
+  const root = rootOf(tree);
+  const text = checkpointText({ origin: signer.verifier.name, size: tree.size, root });
+  const common = { epoch: row.writer_epoch, tree, recordTime: row.record_time };
+  if (tree.size === 0n) return { ...common, tails: [], checkpoint: { size: 0n, root, note: signer.sign(text) } };
+
+  const newest = await selectCheckpoint(db.read, tree.size);
+  if (!newest) throw corrupt(`there is no checkpoint of its size ${tree.size}`);
+  if (openNote(newest.note, signer.verifier) !== text)
+    throw corrupt(`its newest checkpoint is not signed with this key (${signer.verifier.text}) over its root`);
+  return { ...common, tails: await loadTails(db, tree.size), checkpoint: { size: tree.size, root, note: newest.note } };
+};

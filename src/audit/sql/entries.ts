@@ -1,0 +1,38 @@
+// Table `entries`, for readers.
+import type { Queryable } from '../../kernel/db.ts';
+
+export interface EntryRow {
+  index: bigint;
+  source: string;
+  record_time: Date;
+  leaf: Buffer;
+  leaf_hash: Buffer;
+}
+
+const COLUMNS = 'index, source, record_time, leaf, leaf_hash';
+
+export const selectEntry = async (db: Queryable, index: bigint): Promise<EntryRow | undefined> =>
+  (await db.query<EntryRow>({ name: 'audit.selectEntry', text: `select ${COLUMNS} from entries where index = $1`, values: [index] }))[0];
+
+export interface Filter {
+  resource: string;
+  correlationId: string;
+  principal: string;
+}
+
+/** Newest first, below `before`. Each combination of filters is a statement of its own, so that each finds its index. */
+export const listEntries = (db: Queryable, filter: Filter, before: bigint, limit: number): Promise<EntryRow[]> => {
+  const values: unknown[] = [before, limit];
+  const where = ['index < $1'];
+  const add = (condition: (parameter: string) => string, value: string): void => {
+    if (value === '') return;
+    values.push(value);
+    where.push(condition(`$${values.length}`));
+  };
+  add((p) => `(resource = ${p} or (resource >= ${p} || '/' and resource < ${p} || '0'))`, filter.resource);
+  add((p) => `correlation_id = ${p}`, filter.correlationId);
+  add((p) => `(principal = ${p} or on_behalf_of = ${p})`, filter.principal);
+  const kind = [filter.resource, filter.correlationId, filter.principal].map((f) => (f === '' ? '0' : '1')).join('');
+  const text = `select ${COLUMNS} from entries where ${where.join(' and ')} order by index desc limit $2`;
+  return db.query<EntryRow>({ name: `audit.listEntries.${kind}`, text, values });
+};
