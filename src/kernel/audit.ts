@@ -17,7 +17,11 @@ export interface Auditor {
   append(events: readonly Event[], deadline: number): Promise<bigint[]>;
 }
 
-const clip = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1).toWellFormed()}…`);
+/** A name as a caller sent it, perhaps no name at all, as the log takes it: an entry must never be refused for what it tells of. */
+const clip = (text: string, length: number): string => {
+  const clean = text.toWellFormed().replaceAll(/[\u0000-\u001f\u007f]/g, '\ufffd');
+  return clean.length <= length ? clean : `${clean.slice(0, length - 1).toWellFormed()}…`;
+};
 
 /** The entry of a call, complete; outcome SUCCESS unless the draft says otherwise. */
 export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({

@@ -97,7 +97,8 @@ export const readConfig = <T>(file: string, schema: z.ZodType<T>): T => {
 export const readKeyFile = (file: string): Buffer => {
   let fd: number;
   try {
-    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // Without O_NONBLOCK a named pipe would hold the start up for ever.
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     throw new Error(`cannot open the key file ${file}: ${error instanceof Error ? error.message : 'unknown error'}`, { cause: error });
   }

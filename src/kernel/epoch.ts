@@ -6,14 +6,18 @@ import { AppError } from './errors.ts';
 const FRESH_MS = 250;
 const BOUND_MS = 500;
 
+/** Whether an answer made from the cache since the lease was given may still leave. */
+export type Lease = () => boolean;
+
 export interface Epoch {
   /** Resolves when the cache may be used; rejects if the database cannot be asked. */
-  confirm(): Promise<void>;
-  /** Whether what was confirmed still holds; to be asked again right before an answer leaves. */
-  stillValid(): boolean;
+  confirm(): Promise<Lease>;
   /** Raised by every change: what was loaded in an earlier generation must not enter the cache, nor leave in an answer. */
   readonly generation: number;
 }
+
+export const tooSlow = (): AppError =>
+  new AppError('DATABASE_UNAVAILABLE', 'the database answers too slowly to know what has been revoked; try again');
 
 export interface EpochOptions {
   query: () => Promise<bigint>;
@@ -43,21 +47,26 @@ export const openEpoch = ({ query, onChange }: EpochOptions): Epoch => {
       }
     })());
 
+  const lease = (): Lease => {
+    const [given, at] = [generation, confirmedAt];
+    // A later confirmation of the same epoch vouches for it too; one of a newer epoch does not.
+    return () => performance.now() - (generation === given ? confirmedAt : at) < BOUND_MS;
+  };
+
   return {
     confirm: async () => {
       const age = performance.now() - confirmedAt;
-      if (age < FRESH_MS) return;
+      if (age < FRESH_MS) return lease();
       const answer = ask();
       if (age < BOUND_MS) {
         // Still within the bound: the query runs beside this call, not before it.
         answer.catch(() => undefined);
-        return;
+        return lease();
       }
       await answer;
-      if (performance.now() - confirmedAt < BOUND_MS) return;
-      throw new AppError('DATABASE_UNAVAILABLE', 'the database answers too slowly to know what has been revoked; try again');
+      if (performance.now() - confirmedAt < BOUND_MS) return lease();
+      throw tooSlow();
     },
-    stillValid: () => performance.now() - confirmedAt < BOUND_MS,
     get generation() {
       return generation;
     },

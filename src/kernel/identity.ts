@@ -20,7 +20,9 @@ const refuse = (why: string): AppError =>
 export const identityOf = (certificate: X509Certificate | undefined, trustDomain: string): SpiffeId | AppError => {
   if (!certificate) return refuse('there is none');
   if (certificate.ca) return refuse('it is a CA certificate');
-  const uris = (certificate.subjectAltName ?? '').split(', ').filter((san) => san.startsWith('URI:'));
+  // A name with special characters comes quoted; what stands between the quotes is not a name of its own.
+  const names = (certificate.subjectAltName ?? '').replaceAll(/"(?:[^"\\]|\\.)*"/g, '"').split(', ');
+  const uris = names.filter((name) => name.startsWith('URI:'));
   if (uris.length !== 1) return refuse(`it has ${uris.length} URI names, and exactly one is needed`);
   const id = parseSpiffeId(uris[0]!.slice('URI:'.length));
   if (!id) return refuse('its URI name is not a SPIFFE ID');

@@ -46,11 +46,11 @@ const observe =
       metrics.serverCalls.observe({ grpc_method: exchange.method, grpc_status: code }, ms / 1000);
       return Math.round(ms * 100) / 100;
     };
-    const { method, principal, correlationId } = exchange;
+    const { method, correlationId } = exchange;
     try {
       const reply = await next(exchange);
       const ms = done('OK');
-      log.debug({ method, principal, correlationId, code: 'OK', ms }, 'call');
+      log.debug({ method, principal: exchange.principal, correlationId, code: 'OK', ms }, 'call');
       return reply;
     } catch (error) {
       const mapped = error instanceof AppError ? error : toAppError(error, correlationId);

@@ -105,8 +105,8 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
     open: async (place, { wrappedDek, sealed }, call) => {
       const request = { scope: `scopes/${place.groupUid}`, context: contextOf(place), wrappedDek, callContext: callContextOf(call) };
       const { dek, askedAt } = await unwrap(request, call.deadline).catch((error: unknown) => {
-        // The caller sent no ciphertext: if ours does not open, it is our data that is wrong.
-        throw error instanceof AppError && error.reason === 'CIPHERTEXT_INVALID' ? corrupted(error) : error;
+        // The caller sent no ciphertext and no scope: if ours do not fit, it is our data that is wrong.
+        throw error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND') ? corrupted(error) : error;
       });
       try {
         return openWith(fresh(dek, askedAt), place, sealed);

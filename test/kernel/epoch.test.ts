@@ -20,12 +20,12 @@ describe('the epoch that bounds a cache', () => {
     const epoch = openEpoch({ query, onChange: () => undefined });
     const first = epoch.confirm();
     answer();
-    await first;
+    const lease = await first;
     vi.advanceTimersByTime(300);
     await epoch.confirm();
     expect(query).toHaveBeenCalledTimes(2);
     vi.advanceTimersByTime(300);
-    expect(epoch.stillValid()).toBe(false);
+    expect(lease()).toBe(false);
     let confirmed = false;
     // The question of 300 ms ago is still open: this call waits for it.
     const late = epoch.confirm().then(() => (confirmed = true));
@@ -33,7 +33,8 @@ describe('the epoch that bounds a cache', () => {
     expect(confirmed).toBe(false);
     answer();
     await late;
-    expect(epoch.stillValid()).toBe(true);
+    // The same epoch, confirmed again: what was read before still holds.
+    expect(lease()).toBe(true);
     expect(query).toHaveBeenCalledTimes(2);
   });
 
@@ -46,7 +47,6 @@ describe('the epoch that bounds a cache', () => {
       onChange: () => undefined,
     });
     await expect(epoch.confirm()).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
-    expect(epoch.stillValid()).toBe(false);
   });
 
   it('empties the cache before it confirms a new epoch, and raises the generation', async () => {
@@ -60,6 +60,19 @@ describe('the epoch that bounds a cache', () => {
     await epoch.confirm();
     expect(emptied).toBe(2);
     expect(epoch.generation).toBe(before + 1);
+  });
+
+  it('does not let a newer epoch vouch for an answer made from an older one', async () => {
+    let now = 1n;
+    const epoch = openEpoch({ query: async () => now, onChange: () => undefined });
+    const lease = await epoch.confirm();
+    now = 2n;
+    vi.advanceTimersByTime(400);
+    await epoch.confirm();
+    await Promise.resolve();
+    expect(lease()).toBe(true);
+    vi.advanceTimersByTime(101);
+    expect(lease()).toBe(false);
   });
 
   it('rejects when the database cannot be asked: no answer rather than a stale one', async () => {

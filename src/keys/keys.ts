@@ -1,0 +1,12 @@
+// What the handlers share.
+import type { Db } from '../kernel/db.ts';
+import type { Relay } from '../kernel/outbox.ts';
+import type { KeyBackend } from './backend.ts';
+import type { ScopeKeys } from './scope-keys.ts';
+
+export interface Keys {
+  readonly db: Db;
+  readonly backend: KeyBackend;
+  readonly scopeKeys: ScopeKeys;
+  readonly relay: Relay;
+}

@@ -1,0 +1,43 @@
+import type { CreateScopeRequest, Scope } from '../../gen/strongroom/keys/v1/envelope_service.ts';
+import { AppError, invalid, notFound } from '../../kernel/errors.ts';
+import type { Call } from '../../kernel/table.ts';
+import { factsOf } from '../call-context.ts';
+import type { Keys } from '../keys.ts';
+import { toScope } from '../messages.ts';
+import { mutate } from '../mutation.ts';
+import { parseRootKey, parseUuid, scopeName } from '../names.ts';
+import { scopeDestroyed, wrapNewScopeKey } from '../scope-keys.ts';
+import { selectRootKey, selectVersions } from '../sql/root-keys.ts';
+import { insertScope, selectScope } from '../sql/scopes.ts';
+
+export const createScope = async (keys: Keys, request: CreateScopeRequest, call: Call): Promise<Scope> => {
+  const scopeUid = parseUuid(request.scopeUid, 'scope_uid');
+  const instanceUid = parseUuid(request.instanceUid, 'instance_uid');
+  const path = parseRootKey(request.rootKey, 'root_key');
+  call.annotate({ ...factsOf(request.callContext), instanceUid, attributes: { scope: scopeUid } });
+
+  const rootKey = await selectRootKey(keys.db.read, path);
+  if (!rootKey) throw notFound('root key', request.rootKey);
+  if (rootKey.owner !== instanceUid) throw invalid('instance_uid', 'is not the instance that the root key belongs to');
+  const destroyed = () => new AppError('KEY_DESTROYED', `${request.rootKey} was destroyed`, { metadata: { resource: request.rootKey } });
+  const version = (await selectVersions(keys.db.read, rootKey.key_uid)).find((v) => v.version === rootKey.primary_version);
+  if (rootKey.state === 'DESTROYED' || !version) throw destroyed();
+  const ref = { keyUid: rootKey.key_uid, ...version };
+  const wrappedKey = await wrapNewScopeKey(keys.backend, ref, scopeUid, instanceUid, call.deadline);
+
+  return mutate(keys, call, async (tx) => {
+    const inserted = await insertScope(tx, { scopeUid, instanceUid, keyUid: ref.keyUid, keyVersion: ref.version, wrappedKey });
+    const row = await selectScope(tx, scopeUid);
+    if (!row) throw destroyed();
+    if (!inserted) {
+      if (row.instance_uid !== instanceUid || row.key_uid !== ref.keyUid) throw taken(scopeUid);
+      if (!row.wrapped_key) throw scopeDestroyed(scopeUid);
+    }
+    return toScope(row);
+  });
+};
+
+const taken = (scopeUid: string): AppError =>
+  new AppError('ALREADY_EXISTS', `${scopeName(scopeUid)} exists for another instance or under another root key; choose another UUID`, {
+    metadata: { scope: scopeName(scopeUid) },
+  });

@@ -1,0 +1,92 @@
+// Plain scope keys, held so that the backend is asked once for each scope and not once for each DEK. One may be used only
+// while the epoch of the database vouches for it: a key that was destroyed is of no use anywhere within half a second.
+import { randomBytes } from 'node:crypto';
+import type { Db } from '../kernel/db.ts';
+import { openEpochCache } from '../kernel/epoch-cache.ts';
+import { tooSlow } from '../kernel/epoch.ts';
+import { AppError, notFound } from '../kernel/errors.ts';
+import { metrics } from '../kernel/metrics.ts';
+import type { Call } from '../kernel/table.ts';
+import type { KeyBackend, RootKeyRef } from './backend.ts';
+import { scopeName } from './names.ts';
+import { selectEpoch, selectScope } from './sql/scopes.ts';
+import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
+
+const MAX_SCOPES = 100_000;
+const LOAD_MS = 5_000;
+
+interface ScopeKey {
+  readonly instanceUid: string;
+  readonly key: Buffer;
+  wiped: boolean;
+}
+
+export interface ScopeKeys {
+  /** To be awaited once in each call that uses keys: refuses the reply if the keys stop being vouched for meanwhile. */
+  confirm(call: Call): Promise<void>;
+  /** Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_DESTROYED, UNAVAILABLE. */
+  lend<T>(scopeUid: string, use: (key: Buffer, instanceUid: string) => T): Promise<T>;
+}
+
+/** What a wrapped scope key is bound to: the root key's uid and version, the scope's and the instance's uid. */
+const contextOfScope = (scopeUid: string, instanceUid: string, { keyUid, version }: RootKeyRef): Buffer =>
+  contextOf('strongroom/scope/v1', uuidBytes(keyUid), u32(version), uuidBytes(scopeUid), uuidBytes(instanceUid));
+
+/** A new scope key, which leaves this function only wrapped. */
+export const wrapNewScopeKey = async (
+  backend: KeyBackend,
+  rootKey: RootKeyRef,
+  scopeUid: string,
+  instanceUid: string,
+  deadline: number,
+): Promise<Buffer> => {
+  const key = randomBytes(KEY_BYTES);
+  try {
+    return await backend.wrap(rootKey, key, contextOfScope(scopeUid, instanceUid, rootKey), deadline);
+  } finally {
+    key.fill(0);
+  }
+};
+
+export const scopeDestroyed = (scopeUid: string): AppError =>
+  new AppError('SCOPE_DESTROYED', `the key of ${scopeName(scopeUid)} was destroyed; what it protected is gone for ever`, {
+    metadata: { scope: scopeName(scopeUid) },
+  });
+
+export const openScopeKeys = (db: Db, backend: KeyBackend): ScopeKeys => {
+  const load = async (scopeUid: string): Promise<ScopeKey> => {
+    metrics.keyCache.inc({ result: 'miss' });
+    const row = await selectScope(db.read, scopeUid);
+    if (!row) throw notFound('scope', scopeName(scopeUid));
+    if (!row.wrapped_key) throw scopeDestroyed(scopeUid);
+    if (row.key_state === 'DESTROYED' || !row.ref)
+      throw new AppError('KEY_DESTROYED', `the root key of ${scopeName(scopeUid)} was destroyed`, {
+        metadata: { scope: scopeName(scopeUid) },
+      });
+    const rootKey = { keyUid: row.key_uid, version: row.key_version, ref: row.ref };
+    const context = contextOfScope(scopeUid, row.instance_uid, rootKey);
+    const key = await backend.unwrap(rootKey, row.wrapped_key, context, Date.now() + LOAD_MS);
+    return { instanceUid: row.instance_uid, key, wiped: false };
+  };
+  const wipe = (scope: ScopeKey): void => {
+    scope.key.fill(0);
+    scope.wiped = true;
+  };
+  const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: MAX_SCOPES, drop: wipe });
+
+  return {
+    confirm: async (call) => {
+      const lease = await cache.confirm();
+      call.guard(() => {
+        if (!lease()) throw tooSlow();
+      });
+    },
+    lend: async (scopeUid, use) => {
+      for (;;) {
+        const scope = await cache.get(scopeUid);
+        // Between the load and this line another call may have seen the epoch move.
+        if (!scope.wiped) return use(scope.key, scope.instanceUid);
+      }
+    },
+  };
+};

@@ -1,0 +1,112 @@
+// THE table of the key service: every RPC with its action, resource, audit mode, limits and handler. Start reading here.
+import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import { METADATA_LIMITS as metadata, register, type Call, type Limits, type Registration, type Resource } from '../kernel/table.ts';
+import type { Keys } from './keys.ts';
+import { parseKeyRing, parseRootKey, parseScope, parseUuid, scopeName } from './names.ts';
+import { batchGenerateDeks } from './rpc/batch-generate-deks.ts';
+import { batchUnwrapDeks } from './rpc/batch-unwrap-deks.ts';
+import { createRootKey } from './rpc/create-root-key.ts';
+import { createScope } from './rpc/create-scope.ts';
+import { destroyRootKey } from './rpc/destroy-root-key.ts';
+import { destroyScope } from './rpc/destroy-scope.ts';
+import { generateDek } from './rpc/generate-dek.ts';
+import { getRootKey } from './rpc/get-root-key.ts';
+import { getScope } from './rpc/get-scope.ts';
+import { unwrapDek } from './rpc/unwrap-dek.ts';
+
+/** 1000 items of some 500 bytes; what names its end callers at length fits fewer. */
+const batch: Limits = { requestBytes: 4 * 1024 * 1024, deadlineMs: 10_000 };
+
+/** Parsed for its shape; the name is then the resource. */
+const named = (name: string, parse: (name: string) => unknown): Resource => {
+  parse(name);
+  return { name };
+};
+const inScope = (scope: string): Resource => named(scope, (name) => parseScope(name, 'scope'));
+const manyScopes = (): Resource => ({ name: 'scopes' });
+
+export const registrations = (keys: Keys): Registration[] => {
+  /** Handlers take the keys first. */
+  const run =
+    <Request, Reply>(handler: (keys: Keys, request: Request, call: Call) => Promise<Reply>) =>
+    (request: Request, call: Call): Promise<Reply> =>
+      handler(keys, request, call);
+
+  return [
+    register(KeyServiceService, {
+      createRootKey: {
+        action: 'keys.rootkey.create',
+        resource: (r) => named(r.parent, (name) => parseKeyRing(name, 'parent')),
+        audit: 'write',
+        limits: metadata,
+        handler: run(createRootKey),
+      },
+      getRootKey: {
+        action: 'keys.rootkey.read',
+        resource: (r) => named(r.name, parseRootKey),
+        audit: 'read',
+        limits: metadata,
+        handler: run(getRootKey),
+      },
+      destroyRootKey: {
+        action: 'keys.rootkey.destroy',
+        resource: (r) => named(r.name, parseRootKey),
+        audit: 'write',
+        limits: metadata,
+        handler: run(destroyRootKey),
+      },
+    }),
+    register(EnvelopeServiceService, {
+      createScope: {
+        action: 'keys.scope.create',
+        resource: (r) => ({ name: scopeName(parseUuid(r.scopeUid, 'scope_uid')) }),
+        audit: 'write',
+        limits: metadata,
+        handler: run(createScope),
+      },
+      getScope: {
+        action: 'keys.scope.read',
+        resource: (r) => named(r.name, parseScope),
+        audit: 'read',
+        limits: metadata,
+        handler: run(getScope),
+      },
+      destroyScope: {
+        action: 'keys.scope.destroy',
+        resource: (r) => named(r.name, parseScope),
+        audit: 'write',
+        limits: metadata,
+        handler: run(destroyScope),
+      },
+      generateDek: {
+        action: 'keys.dek.generate',
+        resource: (r) => inScope(r.scope),
+        audit: 'read',
+        limits: metadata,
+        handler: run(generateDek),
+      },
+      unwrapDek: {
+        action: 'keys.dek.unwrap',
+        resource: (r) => inScope(r.scope),
+        audit: 'read',
+        limits: metadata,
+        handler: run(unwrapDek),
+      },
+      batchGenerateDeks: {
+        action: 'keys.dek.generate',
+        resource: manyScopes,
+        audit: 'read',
+        limits: batch,
+        handler: run(batchGenerateDeks),
+      },
+      batchUnwrapDeks: {
+        action: 'keys.dek.unwrap',
+        resource: manyScopes,
+        audit: 'read',
+        limits: batch,
+        handler: run(batchUnwrapDeks),
+      },
+    }),
+  ];
+};

@@ -1,0 +1,55 @@
+// Tables `scopes` and `keys_epoch`.
+import type { Queryable } from '../../kernel/db.ts';
+
+export interface ScopeRow {
+  scope_uid: string;
+  instance_uid: string;
+  key_uid: string;
+  key_ring: string;
+  key_id: string;
+  key_state: 'ENABLED' | 'DESTROYED';
+  key_version: number;
+  wrapped_key: Buffer | null;
+  ref: Buffer | null;
+  create_time: Date;
+  destroy_time: Date | null;
+}
+
+const COLUMNS = `s.scope_uid, s.instance_uid, s.key_uid, k.key_ring, k.key_id, k.state as key_state, s.key_version, s.wrapped_key, v.ref,
+  s.create_time, s.destroy_time`;
+const FROM = `from scopes s join root_keys k using (key_uid) join root_key_versions v on v.key_uid = s.key_uid and v.version = s.key_version`;
+
+export const selectScope = async (db: Queryable, scopeUid: string): Promise<ScopeRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} where s.scope_uid = $1`;
+  return (await db.query<ScopeRow>({ name: 'keys.selectScope', text, values: [scopeUid] }))[0];
+};
+
+export interface NewScope {
+  scopeUid: string;
+  instanceUid: string;
+  keyUid: string;
+  keyVersion: number;
+  wrappedKey: Buffer;
+}
+
+/** False if the uid is taken, or the root key was destroyed meanwhile. */
+export const insertScope = async (tx: Queryable, s: NewScope): Promise<boolean> => {
+  const text = `with held as (select key_uid from root_keys where key_uid = $3 and state = 'ENABLED' for share)
+    insert into scopes (scope_uid, instance_uid, key_uid, key_version, wrapped_key) select $1, $2, key_uid, $4, $5 from held
+    on conflict (scope_uid) do nothing returning scope_uid`;
+  const values = [s.scopeUid, s.instanceUid, s.keyUid, s.keyVersion, s.wrappedKey];
+  return (await tx.query({ name: 'keys.insertScope', text, values })).length === 1;
+};
+
+/** False if it is destroyed already. */
+export const destroyScope = async (tx: Queryable, scopeUid: string): Promise<boolean> => {
+  const text = `update scopes set wrapped_key = null, destroy_time = now() where scope_uid = $1 and wrapped_key is not null returning scope_uid`;
+  return (await tx.query({ name: 'keys.destroyScope', text, values: [scopeUid] })).length === 1;
+};
+
+export const selectEpoch = async (db: Queryable): Promise<bigint> =>
+  (await db.query<{ epoch: bigint }>({ name: 'keys.selectEpoch', text: 'select epoch from keys_epoch' }))[0]?.epoch ?? 0n;
+
+export const raiseEpoch = async (tx: Queryable): Promise<void> => {
+  await tx.query({ name: 'keys.raiseEpoch', text: 'update keys_epoch set epoch = epoch + 1' });
+};

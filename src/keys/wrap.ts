@@ -1,0 +1,56 @@
+// Wraps a 32-byte key under another one, with a key of its own for each wrap, so that there is no nonce to repeat and no
+// budget to count, and with a commitment, so that a wrapped key opens under one key only. Pure.
+//
+// Wrapped key: salt (32) ‖ commitment (32) ‖ ciphertext (32) ‖ tag (16), 112 bytes.
+// HKDF-SHA-256 (RFC 5869) of the wrapping key, with the salt and the context as info, gives 64 bytes: the one-time key of
+// AES-256-GCM (SP 800-38D; IV of zeros, the context as additional data) and the commitment.
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+
+export const KEY_BYTES = 32;
+export const WRAPPED_BYTES = 112;
+const SALT_BYTES = 32;
+const TAG_BYTES = 16;
+const IV = Buffer.alloc(12);
+
+/** What a wrapped key is for: a label, then fields of fixed length. */
+export const contextOf = (label: string, ...fields: readonly Buffer[]): Buffer =>
+  Buffer.concat([Buffer.from(label, 'latin1'), Buffer.of(0), ...fields]);
+
+export const uuidBytes = (uuid: string): Buffer => Buffer.from(uuid.replaceAll('-', ''), 'hex');
+
+export const u32 = (number: number): Buffer => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(number);
+  return bytes;
+};
+
+const derive = (kek: Buffer, salt: Buffer, context: Buffer) => {
+  const okm = Buffer.from(hkdfSync('sha256', kek, salt, context, 2 * KEY_BYTES));
+  return { okm, key: okm.subarray(0, KEY_BYTES), commitment: okm.subarray(KEY_BYTES) };
+};
+
+export const wrapKey = (kek: Buffer, plain: Buffer, context: Buffer, salt: Buffer = randomBytes(SALT_BYTES)): Buffer => {
+  const { okm, key, commitment } = derive(kek, salt, context);
+  const cipher = createCipheriv('aes-256-gcm', key, IV).setAAD(context);
+  const wrapped = Buffer.concat([salt, commitment, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  okm.fill(0);
+  return wrapped;
+};
+
+/** Undefined for anything that was not wrapped so: damaged, another key, another context. */
+export const unwrapKey = (kek: Buffer, wrapped: Buffer, context: Buffer): Buffer | undefined => {
+  if (wrapped.length !== WRAPPED_BYTES) return undefined;
+  const { okm, key, commitment } = derive(kek, wrapped.subarray(0, SALT_BYTES), context);
+  try {
+    if (!timingSafeEqual(commitment, wrapped.subarray(SALT_BYTES, SALT_BYTES + KEY_BYTES))) return undefined;
+    const decipher = createDecipheriv('aes-256-gcm', key, IV, { authTagLength: TAG_BYTES }).setAAD(context);
+    decipher.setAuthTag(wrapped.subarray(-TAG_BYTES));
+    const plain = decipher.update(wrapped.subarray(SALT_BYTES + KEY_BYTES, -TAG_BYTES));
+    decipher.final();
+    return plain;
+  } catch {
+    return undefined;
+  } finally {
+    okm.fill(0);
+  }
+};
