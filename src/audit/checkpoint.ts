@@ -33,10 +33,9 @@ export const receiptText = ({ index, hashes, note }: Receipt): string =>
 
 export const parseReceipt = (text: string): Receipt | undefined => {
   const end = text.indexOf('\n\n');
-  const [format, index = '', ...hashes] = text
-    .slice(0, end)
-    .split('\n')
-    .filter((line) => !line.startsWith('extra '));
+  const [format, ...lines] = text.slice(0, end).split('\n');
+  // Nobody vouches for what the line `extra` says.
+  const [index = '', ...hashes] = lines[0]?.startsWith('extra ') ? lines.slice(1) : lines;
   if (end < 0 || format !== RECEIPT || !/^index (0|[1-9]\d{0,18})$/.test(index)) return undefined;
   const parsed = hashes.map((hash) => Buffer.from(hash, 'base64'));
   if (parsed.some((hash, i) => hash.length !== HASH_BYTES || hash.toString('base64') !== hashes[i])) return undefined;

@@ -19,7 +19,8 @@ type OutcomeNumber = keyof typeof OUTCOMES;
 const check = (ok: boolean, field: string, rule: string): void => {
   if (!ok) throw invalid(`event.${field}`, rule);
 };
-const short = (text: string, limit: number): boolean => text.length <= limit && text.isWellFormed();
+// PostgreSQL takes no U+0000, and a reader of the log should not have to take any other control character.
+const short = (text: string, limit: number): boolean => text.length <= limit && text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text);
 const maybeSpiffe = (text: string): boolean => text === '' || parseSpiffeId(text) !== undefined;
 
 const checkEvent = (event: Event): void => {
@@ -28,19 +29,19 @@ const checkEvent = (event: Event): void => {
   check(event.action.length <= 64 && ACTION.test(event.action), 'action', 'must be service.object.verb, at most 64 characters');
   check(parseSpiffeId(event.principal) !== undefined, 'principal', 'must be a SPIFFE ID');
   check(maybeSpiffe(event.onBehalfOf), 'on_behalf_of', 'must be a SPIFFE ID or empty');
-  check(short(event.resource, 512), 'resource', 'must be at most 512 characters');
+  check(short(event.resource, 512), 'resource', 'must be at most 512 characters, none a control character');
   check(event.instanceUid === '' || UUID.test(event.instanceUid), 'instance_uid', 'must be a UUID or empty');
   check(event.outcome in OUTCOMES, 'outcome', 'must be SUCCESS, FAILURE or DENIED');
   check(event.code >= 0 && event.code <= 16, 'code', 'must be a gRPC status code');
   check(/^[A-Z0-9_]{0,63}$/.test(event.reason), 'reason', 'must be at most 63 characters of A-Z, 0-9 and _');
   check(/^[A-Za-z0-9._-]{0,64}$/.test(event.correlationId), 'correlation_id', 'must be at most 64 characters of a-z, A-Z, 0-9, ., _ and -');
-  check(short(event.sourceAddress, 64), 'source_address', 'must be at most 64 characters');
+  check(short(event.sourceAddress, 64), 'source_address', 'must be at most 64 characters, none a control character');
   check(event.attributes.size <= 16, 'attributes', 'must be at most 16');
   for (const [key, value] of event.attributes) {
     check(
       ATTRIBUTE.test(key) && short(value, 256),
       'attributes',
-      'must have short keys of letters, digits and _, and values of at most 256 characters',
+      'must have keys of at most 64 letters, digits and _, and values of at most 256 characters, none a control character',
     );
   }
 };

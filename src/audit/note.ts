@@ -3,6 +3,10 @@ import { createPrivateKey, createPublicKey, hash, sign, verify, type KeyObject }
 
 const ED25519 = 0x01;
 const DASH = '\u2014';
+const NAME = '[^\\p{White_Space}+]+';
+const ONLY_NAME = new RegExp(`^${NAME}$`, 'u');
+const VERIFIER = new RegExp(`^(${NAME})\\+[0-9a-f]{8}\\+([A-Za-z0-9+/]+=*)$`, 'u');
+const SIGNATURE_LINE = new RegExp(`^${DASH} (${NAME}) ([A-Za-z0-9+/]+=*)$`, 'u');
 // The fixed beginning of a PKCS#8 Ed25519 private key and of an SPKI Ed25519 public key (RFC 8410); the key's 32 bytes follow.
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
@@ -36,7 +40,7 @@ const verifierOf = (name: string, key: Buffer): Verifier => {
 
 /** A signer from the 32-byte seed of RFC 8032. */
 export const openSigner = (name: string, seed: Buffer): Signer => {
-  if (!/^[^\s+]+$/u.test(name)) throw new Error(`the log's name must be without spaces and plus signs`);
+  if (!ONLY_NAME.test(name)) throw new Error(`the log's name must be without spaces and plus signs`);
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' });
   const publicKey = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(SPKI.length);
   const verifier = verifierOf(name, publicKey);
@@ -50,17 +54,16 @@ export const openSigner = (name: string, seed: Buffer): Signer => {
 };
 
 export const parseVerifier = (text: string): Verifier | undefined => {
-  const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/u.exec(text);
-  const bytes = Buffer.from(match?.[3] ?? '', 'base64');
+  const match = VERIFIER.exec(text);
+  const bytes = Buffer.from(match?.[2] ?? '', 'base64');
   if (!match?.[1] || bytes.length !== 33 || bytes[0] !== ED25519) return undefined;
   const verifier = verifierOf(match[1], bytes.subarray(1));
-  return verifier.keyId.toString('hex') === match[2] ? verifier : undefined;
+  return verifier.text === text ? verifier : undefined;
 };
 
 const MAX_SIGNATURES = 100;
 // Control characters but the line feed.
 const CONTROL = /[\u0000-\u0009\u000b-\u001f]/;
-const SIGNATURE_LINE = new RegExp(`^${DASH} ([^\\s+]+) ([A-Za-z0-9+/]+=*)$`, 'u');
 
 /** The text of a note that this verifier's key has signed; undefined for anything else. */
 export const openNote = (note: string, verifier: Verifier): string | undefined => {

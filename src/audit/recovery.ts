@@ -1,12 +1,12 @@
 // Reads the log's state when a writer begins, and believes none of it unchecked: the root is computed from the frontier,
-// compared with the newest checkpoint, whose signature must be ours, and the newest leaves are hashed again. What does not
-// fit refuses the start: a log that may have been changed must not be continued.
+// compared with the newest checkpoint, whose signature must be ours, and the newest leaves are hashed again and must lead to
+// it too. What does not fit refuses the start: a log that may have been changed must not be continued.
 import type { Db } from '../kernel/db.ts';
 import { checkpointText } from './checkpoint.ts';
 import { HASH_BYTES, leafHash, perfectRoot, rootOf, type Tree } from './merkle.ts';
 import { openNote, type Signer } from './note.ts';
 import { selectCheckpoint, selectDurability, selectLeaves, selectTiles, takeOver } from './sql/log.ts';
-import { splitTile, TILE_WIDTH, type Tails } from './tiles.ts';
+import { frontierOf, splitTile, TILE_WIDTH, type Tails } from './tiles.ts';
 
 export interface LogState {
   epoch: bigint;
@@ -55,5 +55,7 @@ export const loadState = async (db: Db, signer: Signer): Promise<LogState> => {
   if (!newest) throw corrupt(`there is no checkpoint of its size ${tree.size}`);
   if (openNote(newest.note, signer.verifier) !== text)
     throw corrupt(`its newest checkpoint is not signed with this key (${signer.verifier.text}) over its root`);
-  return { ...common, tails: await loadTails(db, tree.size), checkpoint: { size: tree.size, root, note: newest.note } };
+  const tails = await loadTails(db, tree.size);
+  if (!Buffer.concat(frontierOf(tails)).equals(row.frontier)) throw corrupt('its newest entries and tiles do not lead to its root');
+  return { ...common, tails, checkpoint: { size: tree.size, root, note: newest.note } };
 };

@@ -34,6 +34,19 @@ export const extend = (tails: Tails, leaves: readonly Buffer[]): { tails: Tails;
   return { tails: next, full };
 };
 
+/** The perfect subtrees that make up the tree, largest first, as the tails have them. */
+export const frontierOf = (tails: Tails): Buffer[] =>
+  tails.toReversed().flatMap(({ hashes }) => {
+    const roots: Buffer[] = [];
+    let from = 0;
+    for (let width = TILE_WIDTH / 2; width >= 1; width /= 2) {
+      if (!(hashes.length & width)) continue;
+      roots.push(perfectRoot(hashes.slice(from, from + width)));
+      from += width;
+    }
+    return roots;
+  });
+
 /** Where a node's hash comes from: the root of `width` hashes of one tile, from `offset` on. */
 export interface Place {
   level: number;

@@ -87,7 +87,8 @@ export const openWriter = async (db: Db, signer: Signer, log: Log): Promise<Writ
     queue: MAX_QUEUE,
     run: async (drafts) => {
       const before = await currentState();
-      const unique = [...new Map(drafts.map((draft) => [keyOf(draft), draft])).values()];
+      // Of several under one id in one batch, the first counts.
+      const unique = [...Map.groupBy(drafts, keyOf).values()].map(([first]) => first!);
       try {
         const indexes = new Map(
           (await commit(unique, before)).map((index, i) => [keyOf(unique[i]!), { index, event_digest: unique[i]!.digest }]),

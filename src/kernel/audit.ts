@@ -37,7 +37,7 @@ export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({
   correlationId: draft.correlationId ?? call.correlationId,
   onBehalfOf: draft.onBehalfOf ?? '',
   sourceAddress: call.sourceAddress,
-  attributes: new Map(Object.entries(draft.attributes ?? {})),
+  attributes: new Map(Object.entries(draft.attributes ?? {}).map(([key, value]) => [key, clip(value, 256)])),
 });
 
 export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => {

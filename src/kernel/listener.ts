@@ -45,8 +45,10 @@ export const openListener = async ({ listen, trustDomain, tls, log, accept }: Li
     const certificate = socket.getPeerX509Certificate();
     const identity = identityOf(certificate, trustDomain);
     if (identity instanceof AppError) log.warn({ address: peer, error: identity.message }, 'a peer has no usable identity');
-    connections.set(peer, { identity, address: socket.remoteAddress ?? '', validUntil: certificate?.validToDate.getTime() ?? 0 });
-    socket.once('close', () => connections.delete(peer));
+    const connection = { identity, address: socket.remoteAddress ?? '', validUntil: certificate?.validToDate.getTime() ?? 0 };
+    connections.set(peer, connection);
+    // A new connection may come from the same port before the end of the old one is seen.
+    socket.once('close', () => connections.get(peer) === connection && connections.delete(peer));
     accept(socket);
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -66,6 +68,7 @@ export const openListener = async ({ listen, trustDomain, tls, log, accept }: Li
     );
     server.listen(listen.port, listen.host, resolve);
   });
+  server.on('error', (error) => log.warn({ error: error.message }, 'a connection could not be accepted'));
   const address = server.address();
   return {
     port: typeof address === 'object' && address ? address.port : listen.port,

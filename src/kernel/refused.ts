@@ -1,5 +1,5 @@
-// Calls that the library answers by itself, before any step of ours: unknown methods, messages over its limit, bad
-// compression. They are seen in the HTTP/2 streams, through Node's diagnostics channels: an answer of ours carries a
+// Calls that end before any step of ours: unknown methods, messages over the library's limit, bad compression, a body that
+// does not come. They are seen in the HTTP/2 streams, through Node's diagnostics channels: an answer of ours carries a
 // request id in its trailers, an answer of the library does not.
 import { status } from '@grpc/grpc-js';
 import diagnostics from 'node:diagnostics_channel';
@@ -13,28 +13,49 @@ export interface Refused {
   code: number;
 }
 
+export interface WatchOptions {
+  port: number;
+  /** By path: how long the body of a request may take, milliseconds. */
+  bodyMs: ReadonlyMap<string, number>;
+  onRefused: (refused: Refused) => void;
+}
+
 interface StreamStart {
   stream: ServerHttp2Stream;
   headers: IncomingHttpHeaders;
 }
 
-/** Statuses that only the library makes without us; others also come when a handler of ours was at work. */
-const LIBRARY_MADE = new Set<number>([status.UNIMPLEMENTED, status.RESOURCE_EXHAUSTED, status.INTERNAL]);
+/** Statuses that are made without our steps; others also come when a handler of ours was at work. */
+const MADE_WITHOUT_US = new Set<number>([status.UNIMPLEMENTED, status.RESOURCE_EXHAUSTED, status.INTERNAL, status.PERMISSION_DENIED]);
 
-/** Calls `onRefused` for each call on `port` that the library refused. Returns a function that stops it. */
-export const watchRefused = (port: number, onRefused: (refused: Refused) => void): (() => void) => {
+/** Calls `onRefused` for each call on `port` that never reached our steps. Returns a function that stops it. */
+export const watchRefused = ({ port, bodyMs, onRefused }: WatchOptions): (() => void) => {
   const onStart = (message: unknown): void => {
     const { stream, headers } = message as StreamStart;
+    // Read now: after the close of the connection the socket has forgotten its peer.
+    const socket = stream.session?.socket;
+    if (!socket || socket.localPort !== port) return;
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    const path = String(headers[constants.HTTP2_HEADER_PATH] ?? '');
+    const refuse = (code: number): void => onRefused({ peer, method: path.slice(0, 256), code });
+
+    // The library waits for a body without end, and our own deadline begins with the handler.
+    const limit = bodyMs.get(path);
+    const slow =
+      limit === undefined
+        ? undefined
+        : setTimeout(() => {
+            stream.close(constants.NGHTTP2_CANCEL);
+            refuse(status.DEADLINE_EXCEEDED);
+          }, limit);
+    stream.once('end', () => clearTimeout(slow));
     stream.once('close', () => {
+      clearTimeout(slow);
       const trailers = stream.sentTrailers ?? stream.sentHeaders;
       if (!trailers || trailers['x-request-id'] !== undefined) return;
       const code = Number(trailers['grpc-status'] ?? stream.sentHeaders?.['grpc-status'] ?? 0);
-      if (!LIBRARY_MADE.has(code)) return;
-      onRefused({ peer, method: String(headers[constants.HTTP2_HEADER_PATH] ?? '').slice(0, 256), code });
+      if (MADE_WITHOUT_US.has(code)) refuse(code);
     });
-    // Read now: after the close of the connection the socket has forgotten its peer.
-    const socket = stream.session?.socket;
-    const peer = socket && socket.localPort === port ? `${socket.remoteAddress}:${socket.remotePort}` : '';
   };
   diagnostics.subscribe('http2.server.stream.start', onStart);
   return () => void diagnostics.unsubscribe('http2.server.stream.start', onStart);

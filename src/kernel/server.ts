@@ -10,6 +10,7 @@ import {
   type ServiceDefinition,
 } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import type { Settings } from 'node:http2';
 import { v7 as uuidv7 } from 'uuid';
 import { eventOf, type Auditor } from './audit.ts';
 import type { ServerConfig } from './config.ts';
@@ -45,7 +46,10 @@ const LIMITS = {
   'grpc.keepalive_timeout_ms': 20_000,
   'grpc.enable_channelz': 0,
 } as const;
+/** What the library has no option for, and Node no sane default. */
+const HEADER_LIST_BYTES = 16 * 1024;
 const HEALTH_EVERY_MS = 1_000;
+const HEALTH_BODY_MS = 10_000;
 const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const UNKNOWN_PEER = new AppError('IDENTITY_INVALID', 'the connection is not known');
 const EXPIRED = new AppError('IDENTITY_INVALID', 'the client certificate has expired; connect again with a new one');
@@ -114,7 +118,7 @@ const unaryHandler =
     const exchange = exchangeOf(call, method, row, listener());
     const timer = setTimeout(
       () => exchange.abort.abort(new AppError('DEADLINE_EXCEEDED', 'the deadline passed; the change may or may not have been made')),
-      exchange.deadline - Date.now(),
+      Math.max(0, exchange.deadline - Date.now()),
     );
     // Fires after every call, also one that went well; aborting what has ended is harmless.
     call.once('cancelled', () => exchange.abort.abort());
@@ -130,13 +134,19 @@ const unaryHandler =
       .finally(() => clearTimeout(timer));
   };
 
-/** What the library refused by itself still gets its line, and its entry where the caller is known. */
+const CAUSES: Readonly<Record<number, string>> = {
+  [status.UNIMPLEMENTED]: 'unknown_method',
+  [status.RESOURCE_EXHAUSTED]: 'too_large',
+  [status.DEADLINE_EXCEEDED]: 'slow_body',
+  [status.PERMISSION_DENIED]: 'permission_denied',
+};
+
+/** What was refused before the steps still gets its line, and its entry where the caller is known. */
 const reportRefused =
   ({ log, auditor }: ServeOptions, listener: Listener) =>
   (refused: Refused): void => {
     const connection = listener.connection(refused.peer);
-    const cause =
-      refused.code === status.UNIMPLEMENTED ? 'unknown_method' : refused.code === status.RESOURCE_EXHAUSTED ? 'too_large' : 'malformed';
+    const cause = CAUSES[refused.code] ?? 'malformed';
     metrics.refusedCalls.inc({ cause });
     log.info({ method: refused.method, address: refused.peer, reason: cause }, 'call refused');
     if (!connection || connection.identity instanceof AppError) return;
@@ -144,12 +154,13 @@ const reportRefused =
       principal: connection.identity,
       method: refused.method,
       action: 'rpc.call.refuse',
-      resource: refused.method.toWellFormed(),
+      resource: refused.method,
       correlationId: uuidv7(),
       sourceAddress: connection.address,
     };
+    const outcome = refused.code === status.PERMISSION_DENIED ? 'DENIED' : 'FAILURE';
     auditor
-      .append([eventOf(call as Call, { outcome: 'FAILURE', code: refused.code, reason: cause.toUpperCase() })], Date.now() + 5_000)
+      .append([eventOf(call as Call, { outcome, code: refused.code, reason: cause.toUpperCase() })], Date.now() + 5_000)
       .catch((error: unknown) => log.warn({ error: describe(error) }, 'a refused call could not be recorded'));
   };
 
@@ -193,6 +204,21 @@ const watchHealth = (health: HealthImplementation, services: readonly string[], 
   };
 };
 
+/** The settings of the library's HTTP/2 server, which it makes with the injector. No option leads there; a test notices if this does not either. */
+const limitHeaders = (server: Server): void => {
+  const inner = server as unknown as { commonServerOptions: { settings: Settings } };
+  inner.commonServerOptions.settings = { ...inner.commonServerOptions.settings, maxHeaderListSize: HEADER_LIST_BYTES };
+};
+
+/** By path: how long the body of a request may take; as long as the call itself. */
+const bodyLimits = (registrations: readonly Registration[]): Map<string, number> =>
+  new Map([
+    ...['Check', 'Watch', 'List'].map((name) => [`/grpc.health.v1.Health/${name}`, HEALTH_BODY_MS] as const),
+    ...registrations.flatMap(({ definition, table }) =>
+      Object.entries(definition).map(([name, { path }]) => [path, table[name]?.limits.deadlineMs ?? HEALTH_BODY_MS] as const),
+    ),
+  ]);
+
 export const serve = async (options: ServeOptions): Promise<{ port: number } & AsyncDisposable> => {
   const { config, log, tls, registrations } = options;
   const server = new Server(LIMITS);
@@ -218,15 +244,17 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
   const readers = new Set<unknown>(config.reflection);
   addReflection(server, [...services, 'grpc.health.v1.Health'], (peer) => readers.has(listener.connection(peer)?.identity));
 
+  limitHeaders(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   listener = await openListener({ ...config, tls, log, accept: (socket) => injector.injectConnection(socket) });
-  const unwatch = watchRefused(listener.port, reportRefused(options, listener));
+  const { port } = listener;
+  const unwatch = watchRefused({ port, bodyMs: bodyLimits(registrations), onRefused: reportRefused(options, listener) });
   const watch = watchHealth(health, services, options.ready, log);
   await watch.check();
-  log.info({ address: `${config.listen.host}:${listener.port}` }, 'serving');
+  log.info({ address: `${config.listen.host}:${port}` }, 'serving');
 
   return {
-    port: listener.port,
+    port,
     [Symbol.asyncDispose]: async () => {
       watch.stop();
       listener.close();

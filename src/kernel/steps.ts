@@ -93,14 +93,14 @@ const audit =
   ({ auditor }: StepOptions): Step =>
   (next) =>
   async (exchange) => {
-    if (exchange.row.audit === 'none') return next(exchange);
+    const mode = exchange.row.audit;
     let reply: unknown;
     try {
       reply = await next(exchange);
     } catch (thrown) {
       const error = toAppError(thrown, exchange.correlationId);
       // When the log itself is out of reach there is nobody to tell; the call fails all the same.
-      if (error.reason !== 'AUDIT_UNAVAILABLE') {
+      if (error.reason !== 'AUDIT_UNAVAILABLE' && (mode !== 'none' || error.code === 'PERMISSION_DENIED')) {
         await auditor.append(
           [eventOf(exchange, { ...exchange.facts, ...outcomeOf(error) })],
           Math.max(exchange.deadline, Date.now() + 1_000),
@@ -108,7 +108,7 @@ const audit =
       }
       throw thrown;
     }
-    if (exchange.row.audit === 'read') {
+    if (mode === 'read') {
       const drafts = exchange.drafts ?? [exchange.facts];
       if (drafts.length > 0)
         await auditor.append(

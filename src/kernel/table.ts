@@ -23,7 +23,7 @@ export type ResponseOf<M extends MethodDefinition> = ReturnType<M['responseDeser
  * - `read`: before the reply leaves, by an append. For calls that change nothing in a database of ours.
  * - `write`: in the transaction that makes the change, through the outbox; the handler enqueues `call.entry()`.
  * - `none`: no entry. Only for the log's own intake, which cannot log itself without end.
- * Failed and denied calls get an entry in every mode but `none`.
+ * Denied calls get an entry in every mode, failed ones in every mode but `none`.
  */
 export type AuditMode = 'read' | 'write' | 'none';
 

@@ -6,11 +6,17 @@ const KEY = /^[a-z][a-z0-9_-]{0,62}$/;
 const LABEL_VALUE = /^[a-zA-Z0-9._-]{0,63}$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
+/** But tab, line feed and carriage return. PostgreSQL takes no U+0000. */
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+
+// Characters, not code units; a short text needs no counting.
+const isLonger = (text: string, limit: number): boolean => text.length > limit && [...text].length > limit;
+
 export const checkText = (text: string, field: string, limit: number): string => {
-  // Characters, not code units; a short text needs no counting.
-  if (text.length > limit && [...text].length > limit) throw invalid(field, `has more than ${limit} characters`);
-  if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text)) throw invalid(field, 'has control characters');
-  return text.normalize('NFC');
+  const normal = text.normalize('NFC');
+  if (isLonger(normal, limit)) throw invalid(field, `has more than ${limit} characters`);
+  if (CONTROL.test(normal)) throw invalid(field, 'has control characters');
+  return normal;
 };
 
 const checkMap = (
@@ -31,7 +37,12 @@ export const checkLabels = (map: ReadonlyMap<string, string>, field: string): Re
   checkMap(map, field, (value) => LABEL_VALUE.test(value), 'is not at most 63 characters of a-z, A-Z, 0-9, ., _ and -');
 
 export const checkAnnotations = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
-  checkMap(map, field, (value) => [...value].length <= 1024, 'has more than 1024 characters');
+  checkMap(
+    map,
+    field,
+    (value) => !isLonger(value, 1024) && !CONTROL.test(value),
+    'has more than 1024 characters, or control characters',
+  );
 
 export interface RetentionLimits {
   defaultSeconds: number;

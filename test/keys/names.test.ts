@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { factsOf } from '../../src/keys/call-context.ts';
 import { parseId, parseKeyRing, parseRootKey, parseScope, parseUuid, rootKeyName, scopeName } from '../../src/keys/names.ts';
 
-const UID = '01900000-0000-7000-8000-000000000001';
+const UID = '01900000-0000-7000-8000-00000000abcd';
 const refusal = (field: string) => expect.objectContaining({ code: 'INVALID_ARGUMENT', metadata: expect.objectContaining({ field }) });
 
 describe('names of the key service', () => {
