@@ -20,9 +20,8 @@ const refuse = (why: string): AppError =>
 export const identityOf = (certificate: X509Certificate | undefined, trustDomain: string): SpiffeId | AppError => {
   if (!certificate) return refuse('there is none');
   if (certificate.ca) return refuse('it is a CA certificate');
-  // A name with special characters comes quoted; what stands between the quotes is not a name of its own.
-  const names = (certificate.subjectAltName ?? '').replaceAll(/"(?:[^"\\]|\\.)*"/g, '"').split(', ');
-  const uris = names.filter((name) => name.startsWith('URI:'));
+  // Node writes a comma inside a name as \u002c, so that no name can pass for two.
+  const uris = (certificate.subjectAltName ?? '').split(', ').filter((san) => san.startsWith('URI:'));
   if (uris.length !== 1) return refuse(`it has ${uris.length} URI names, and exactly one is needed`);
   const id = parseSpiffeId(uris[0]!.slice('URI:'.length));
   if (!id) return refuse('its URI name is not a SPIFFE ID');

@@ -22,8 +22,9 @@ import { metrics } from './metrics.ts';
 import { addReflection } from './reflection.ts';
 import { watchRefused, type Refused } from './refused.ts';
 import { compose, type Exchange, type Next } from './steps.ts';
-import type { Authorize, Call, MethodDefinition, Registration, Row } from './table.ts';
+import { REFUSED, type Authorize, type Call, type MethodDefinition, type Registration, type Row } from './table.ts';
 import type { Tls } from './tls.ts';
+import { answerUnknown } from './unknown.ts';
 
 export interface ServeOptions {
   config: ServerConfig;
@@ -38,7 +39,8 @@ export interface ServeOptions {
 
 const LIMITS = {
   'grpc.max_concurrent_streams': 256,
-  'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  // Above the largest limit of any row, so that a message that is too large gets an error of ours, not the library's.
+  'grpc.max_receive_message_length': 8 * 1024 * 1024,
   'grpc.max_connection_age_ms': 10 * 60_000,
   'grpc.max_connection_age_grace_ms': 60_000,
   'grpc.max_connection_idle_ms': 15 * 60_000,
@@ -49,7 +51,7 @@ const LIMITS = {
 /** What the library has no option for, and Node no sane default. */
 const HEADER_LIST_BYTES = 16 * 1024;
 const HEALTH_EVERY_MS = 1_000;
-const HEALTH_BODY_MS = 10_000;
+const BODY_MS = 10_000;
 const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const UNKNOWN_PEER = new AppError('IDENTITY_INVALID', 'the connection is not known');
 const EXPIRED = new AppError('IDENTITY_INVALID', 'the client certificate has expired; connect again with a new one');
@@ -153,7 +155,7 @@ const reportRefused =
     const call: Pick<Call, 'principal' | 'method' | 'action' | 'resource' | 'correlationId' | 'sourceAddress'> = {
       principal: connection.identity,
       method: refused.method,
-      action: 'rpc.call.refuse',
+      action: REFUSED,
       resource: refused.method,
       correlationId: uuidv7(),
       sourceAddress: connection.address,
@@ -178,7 +180,8 @@ const allowlist = ({ config, registrations }: ServeOptions): ((method: string, p
     if (!list) throw new Error(`allow: nobody may call ${path.slice(1)}; name callers, or leave it to '*'`);
   return (method, principal) => {
     const list = byMethod.get(method);
-    return list === '*' || (list?.has(principal) ?? false);
+    // A method that is not there is refused as such: there is nothing about it to hide.
+    return list === undefined || list === '*' || list.has(principal);
   };
 };
 
@@ -213,9 +216,9 @@ const limitHeaders = (server: Server): void => {
 /** By path: how long the body of a request may take; as long as the call itself. */
 const bodyLimits = (registrations: readonly Registration[]): Map<string, number> =>
   new Map([
-    ...['Check', 'Watch', 'List'].map((name) => [`/grpc.health.v1.Health/${name}`, HEALTH_BODY_MS] as const),
+    ...['Check', 'Watch', 'List'].map((name) => [`/grpc.health.v1.Health/${name}`, BODY_MS] as const),
     ...registrations.flatMap(({ definition, table }) =>
-      Object.entries(definition).map(([name, { path }]) => [path, table[name]?.limits.deadlineMs ?? HEALTH_BODY_MS] as const),
+      Object.entries(definition).map(([name, { path }]) => [path, table[name]?.limits.deadlineMs ?? BODY_MS] as const),
     ),
   ]);
 
@@ -238,6 +241,7 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
     const methods = Object.fromEntries(entries.map((e) => [e.name, e.method])) as unknown as ServiceDefinition;
     server.addService(methods, Object.fromEntries(entries.map((e) => [e.name, e.handler])));
   }
+  answerUnknown(server, (method, row) => unaryHandler(method, row, next, () => listener));
   const services = registrations.map((r) => r.service);
   const health = new HealthImplementation(Object.fromEntries(['', ...services].map((s) => [s, 'NOT_SERVING'] as const)));
   health.addToServer(server);

@@ -7,7 +7,7 @@ import { AppError, denied, toAppError } from './errors.ts';
 import type { SpiffeId } from './identity.ts';
 import { describe, type Log } from './log.ts';
 import { metrics } from './metrics.ts';
-import type { Authorize, Call, EntryDraft, Resource, Row } from './table.ts';
+import { REFUSED, type Authorize, type Call, type EntryDraft, type Resource, type Row } from './table.ts';
 
 /** One call on its way through the steps. */
 export interface Exchange extends Call {
@@ -43,7 +43,9 @@ const observe =
     const start = performance.now();
     const done = (code: string) => {
       const ms = performance.now() - start;
-      metrics.serverCalls.observe({ grpc_method: exchange.method, grpc_status: code }, ms / 1000);
+      // A caller must not be able to make time series by making up methods (gRFC A66 says `other`).
+      const known = exchange.row.action === REFUSED ? 'other' : exchange.method;
+      metrics.serverCalls.observe({ grpc_method: known, grpc_status: code }, ms / 1000);
       return Math.round(ms * 100) / 100;
     };
     const { method, correlationId } = exchange;

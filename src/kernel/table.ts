@@ -113,5 +113,8 @@ export const register = <S extends ServiceDefinition>(definition: S, table: Tabl
   };
 };
 
+/** The action of calls that no row is for. */
+export const REFUSED = 'rpc.call.refuse';
+
 /** Sizes shared by most rows: a metadata call. */
 export const METADATA_LIMITS: Limits = { requestBytes: 128 * 1024, deadlineMs: 10_000 };

@@ -37,12 +37,7 @@ export const checkLabels = (map: ReadonlyMap<string, string>, field: string): Re
   checkMap(map, field, (value) => LABEL_VALUE.test(value), 'is not at most 63 characters of a-z, A-Z, 0-9, ., _ and -');
 
 export const checkAnnotations = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
-  checkMap(
-    map,
-    field,
-    (value) => !isLonger(value, 1024) && !CONTROL.test(value),
-    'has more than 1024 characters, or control characters',
-  );
+  checkMap(map, field, (value) => !isLonger(value, 1024) && !CONTROL.test(value), 'has more than 1024 characters, or control characters');
 
 export interface RetentionLimits {
   defaultSeconds: number;

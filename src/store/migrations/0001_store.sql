@@ -125,11 +125,19 @@ create table purges (
   event_id uuid not null default gen_random_uuid(),
   audit_index bigint,
   receipt text,
-  last_error text not null default ''
+  last_error text not null default '',
+  -- An instance's root key, kept here because the row that names it goes before the key does.
+  root_key text,
+  -- The last group, in the order of their uids, whose scope key is destroyed: where to go on after a crash.
+  keys_cursor uuid,
+  -- The purge of a parent, once that has taken over what this one had left to do.
+  absorbed_by uuid
 );
 create index purges_resource on purges (resource);
 create index purges_list on purges (delete_time desc, uid desc);
-create index purges_parent on purges (instance_uid, group_uid);
+create index purges_due on purges (purge_time) where state <> 'DONE';
+create index purges_below on purges (instance_uid, group_uid) where state <> 'DONE';
+create index purges_absorbed on purges (absorbed_by) where state <> 'DONE';
 
 -- Born in the deleting transaction: the record and the job, together or not at all.
 create function schedule_purge(p_uid uuid, p_kind text, p_instance_uid uuid, p_group_uid uuid, p_resource text, p_purge_time timestamptz, p_deleted_by text)
@@ -159,6 +167,12 @@ grant select, insert, delete on outbox to store;
 grant select, update on bindings_epoch to store;
 grant select on purges to store;
 
-grant select, update, delete on instances, secret_groups, secrets, secret_versions, purges to worker;
+-- The worker sees names, states and times; of a version it can erase the ciphertext and the wrapped DEK, not read them.
+grant select (instance_uid, instance_id, state, root_key, revision), update (state, revision, update_time), delete on instances to worker;
+grant select (instance_uid, group_uid, group_id, state, revision), update (state, revision, update_time), delete on secret_groups to worker;
+grant select (instance_uid, group_uid, secret_uid, secret_id, state, revision), update (state, revision, update_time), delete on secrets to worker;
+grant select (instance_uid, secret_uid, version, state, revision), update (state, revision, wrapped_dek, sealed, destroy_time), delete
+  on secret_versions to worker;
+grant select, update on purges to worker;
 grant select, delete on bindings to worker;
 grant select, update on bindings_epoch to worker;
