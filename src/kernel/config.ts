@@ -1,5 +1,5 @@
 // Reads one JSON file against a shape. An unknown, missing or badly typed key refuses the start with the key's name.
-// Secrets never stand in the file: only paths to them, relative to it.
+// Secrets never stand in the file: only paths to them, relative to it. The environment counts inside such paths only.
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
@@ -66,13 +66,24 @@ export type DatabaseConfig = z.infer<typeof databaseSchema>;
 
 const PATH_KEYS = /File$|Dir$/;
 
+/** A path may begin with a folder that the environment names: `${CREDENTIALS_DIRECTORY}/master.key`. Nothing else may. */
+const resolvePath = (key: string, path: string, folder: string): string =>
+  resolve(
+    folder,
+    path.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
+      const value = process.env[name];
+      if (!value) throw new Error(`${key}: the environment variable ${name} is not set`);
+      return value;
+    }),
+  );
+
 const resolvePaths = (value: unknown, folder: string): unknown => {
   if (Array.isArray(value)) return value.map((item) => resolvePaths(item, folder));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [
       key,
-      PATH_KEYS.test(key) && typeof item === 'string' ? resolve(folder, item) : resolvePaths(item, folder),
+      PATH_KEYS.test(key) && typeof item === 'string' ? resolvePath(key, item, folder) : resolvePaths(item, folder),
     ]),
   );
 };

@@ -1,0 +1,111 @@
+// The configuration files of a stack's services, the same that a real deployment writes, typed by the services' own
+// schemas. Paths are relative to the files, so that a checkout can move.
+import { mkdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { z } from 'zod';
+import type { auditConfig } from '../audit/config.ts';
+import type { keysConfig } from '../keys/config.ts';
+import type { migrateConfig } from '../kernel/migrate.ts';
+import type { storeConfig } from '../store/config.ts';
+import type { workerConfig } from '../worker/config.ts';
+import { OWNER_ROLE } from './certificates.ts';
+import { ensureKeyFile, writeIfChanged } from './files.ts';
+import { addressOf, HOST, SERVICES, spiffeIdOf, tlsFilesOf, TRUST_DOMAIN, type Service, type Stack } from './stack.ts';
+
+const folderOf = (stack: Stack): string => join(stack.state, 'config');
+export const configFileOf = (stack: Stack, service: Service): string => join(folderOf(stack), `${service}.json`);
+export const migrateFileOf = (stack: Stack, service: Service): string => join(folderOf(stack), `migrate-${service}.json`);
+
+/** The database of each service; the worker's jobs are the store's. */
+export const DATABASE_OF: Readonly<Record<Service, string>> = { audit: 'audit', keys: 'keys', store: 'store', worker: 'store' };
+
+const tlsOf = (stack: Stack, name: string) => {
+  const { certFile, keyFile, caFile } = tlsFilesOf(stack, name);
+  const from = (file: string) => relative(folderOf(stack), file);
+  return { certFile: from(certFile), keyFile: from(keyFile), caFile: from(caFile) };
+};
+
+const databaseOf = (stack: Stack, service: Service, user: string, certificate: string) => ({
+  host: HOST,
+  port: stack.ports.postgres,
+  name: DATABASE_OF[service],
+  user,
+  tls: tlsOf(stack, certificate),
+});
+
+const peer = (stack: Stack, service: Service) => ({ address: addressOf(stack, service), spiffeId: spiffeIdOf(service) });
+
+const common = (stack: Stack, service: Service) => ({
+  service,
+  trustDomain: TRUST_DOMAIN,
+  listen: { host: HOST, port: stack.ports[service] },
+  tls: tlsOf(stack, service),
+  database: databaseOf(stack, service, service, service),
+  reflection: [spiffeIdOf('operator'), spiffeIdOf('auditor'), spiffeIdOf('app')],
+});
+
+const keyFile = (name: string): string => join('..', name);
+const [store, keys, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('worker')];
+const [operator, auditor] = [spiffeIdOf('operator'), spiffeIdOf('auditor')];
+
+const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
+  ...common(stack, 'audit'),
+  allow: {
+    'strongroom.audit.v1.AuditWriterService': [store, keys, worker],
+    'strongroom.audit.v1.AuditService': [auditor],
+    'strongroom.audit.v1.AuditService/GetInclusionProof': [auditor, worker],
+  },
+  origin: `${TRUST_DOMAIN}/audit`,
+  signingKeyFile: keyFile('audit-signing.key'),
+});
+
+const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
+  ...common(stack, 'keys'),
+  allow: {
+    'strongroom.keys.v1.EnvelopeService': [store],
+    'strongroom.keys.v1.EnvelopeService/DestroyScope': [store, worker],
+    'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
+    'strongroom.keys.v1.KeyService': [store],
+    'strongroom.keys.v1.KeyService/DestroyRootKey': [worker],
+    'strongroom.keys.v1.KeyService/GetRootKey': [store, worker, operator],
+  },
+  audit: peer(stack, 'audit'),
+  masterKeyFile: keyFile('master.key'),
+});
+
+const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Purge'];
+
+const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
+  ...common(stack, 'store'),
+  // Bindings decide.
+  allow: Object.fromEntries(TENANT_SERVICES.map((name) => [`strongroom.secrets.v1.${name}Service`, ['*']])),
+  keys: peer(stack, 'keys'),
+  audit: peer(stack, 'audit'),
+  administrators: [operator],
+  tokenKeyFile: keyFile('token.key'),
+  // Short, so that a purge can be watched.
+  retention: { default: '3s', minimum: '1s' },
+});
+
+const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({
+  ...common(stack, 'worker'),
+  allow: {},
+  keys: peer(stack, 'keys'),
+  audit: peer(stack, 'audit'),
+});
+
+const migrateOf = (stack: Stack, service: Service): z.input<typeof migrateConfig> => ({
+  database: { ...databaseOf(stack, service, OWNER_ROLE, 'owner'), poolSize: 2 },
+  log: { level: 'warn' },
+});
+
+export const writeConfigs = (stack: Stack): void => {
+  mkdirSync(folderOf(stack), { recursive: true });
+  for (const name of ['master.key', 'audit-signing.key', 'token.key']) ensureKeyFile(join(stack.state, name));
+  const configs: Record<Service, unknown> = { audit: auditOf(stack), keys: keysOf(stack), store: storeOf(stack), worker: workerOf(stack) };
+  const write = (file: string, config: unknown) => writeIfChanged(file, `${JSON.stringify(config, undefined, 2)}\n`);
+  for (const service of SERVICES) {
+    write(configFileOf(stack, service), configs[service]);
+    write(migrateFileOf(stack, service), migrateOf(stack, service));
+  }
+};

@@ -1,0 +1,49 @@
+// FINISHING: the provider's root key, the entry in the audit log, and the receipt that the log contains it.
+import { AppError } from '../../kernel/errors.ts';
+import { metrics } from '../../kernel/metrics.ts';
+import { finishPurge, recordEnd, type Purge } from '../../store/sql/purge.ts';
+import type { Worker } from '../worker.ts';
+import { record } from './purge-entry.ts';
+
+const CALL_MS = 10_000;
+/** Keys that were made with their instance. A customer's own key outlives it. */
+const PROVIDER = /^keyRings\/provider\//;
+
+const destroyRootKey = async (worker: Worker, { uid, root_key }: Purge): Promise<void> => {
+  if (!root_key || !PROVIDER.test(root_key)) return;
+  try {
+    await worker.keys.destroyRootKey({ name: root_key, correlationId: uid }, { deadline: Date.now() + CALL_MS, correlationId: uid });
+  } catch (error) {
+    if (!(error instanceof AppError && error.reason === 'NOT_FOUND')) throw error;
+  }
+};
+
+const factsOf = (purge: Purge): Record<string, string> => ({
+  scopeKeysDestroyed: String(purge.scope_keys_destroyed),
+  versionsRemoved: String(purge.versions_removed),
+  secretsRemoved: String(purge.secrets_removed),
+  groupsRemoved: String(purge.groups_removed),
+  keysDestroyedTime: purge.keys_destroyed_time?.toISOString() ?? '',
+  ...(purge.root_key ? { rootKey: purge.root_key } : {}),
+  ...(purge.absorbed_by ? { absorbedBy: `purges/${purge.absorbed_by}` } : {}),
+});
+
+/** The first time up to the end of all destruction; the second time, with its time fixed in the row, the entry and the receipt. */
+export const finish = async (worker: Worker, purge: Purge): Promise<void> => {
+  if (!purge.end_time) {
+    await destroyRootKey(worker, purge);
+    await worker.db.transaction((tx) => recordEnd(tx, purge.uid));
+    return;
+  }
+  const index = await record(worker, purge, 'purge', {
+    eventId: purge.event_id,
+    occurTime: purge.end_time,
+    attributes: factsOf(purge),
+  });
+  if (index === undefined) return;
+  const proof = await worker.proofs.getInclusionProof({ index }, { deadline: Date.now() + CALL_MS, correlationId: purge.uid });
+  if ((proof.checkpoint?.treeSize ?? 0n) <= index) throw new AppError('AUDIT_UNAVAILABLE', 'the audit log proves nothing of the purge yet');
+  await worker.db.transaction((tx) => finishPurge(tx, purge.uid, index, proof.receipt));
+  metrics.purges.inc({ result: 'done' });
+  worker.log.info({ job: purge.uid, resource: purge.resource, index: String(index) }, 'purge done');
+};

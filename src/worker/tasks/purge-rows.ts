@@ -1,0 +1,66 @@
+// REMOVING_ROWS: what is unreadable by now goes row by row, in short transactions with pauses between them.
+import { setTimeout as pause } from 'node:timers/promises';
+import { metrics } from '../../kernel/metrics.ts';
+import {
+  countRemoved,
+  lockPurge,
+  recordRowsRemoved,
+  releasePurges,
+  removeGroups,
+  removeScope,
+  removeSecrets,
+  removeVersions,
+  START,
+  type Counter,
+  type Purge,
+} from '../../store/sql/purge.ts';
+import { FIRST_BATCH, nextBatch, pauseAfter } from '../pace.ts';
+import type { Turn, Worker } from '../worker.ts';
+
+const RELEASE = 200;
+
+/** What refers to a row goes before it. */
+const TABLES: readonly [Counter, typeof removeVersions][] = [
+  ['versions', removeVersions],
+  ['secrets', removeSecrets],
+  ['groups', removeGroups],
+];
+
+/** False if the turn is over, or the purge no longer in this state. */
+const empty = async (worker: Worker, purge: Purge, turn: Turn, [kind, remove]: (typeof TABLES)[number]): Promise<boolean> => {
+  let after = START;
+  for (let size = FIRST_BATCH; ;) {
+    turn.signal.throwIfAborted();
+    if (turn.isOver()) return false;
+    const start = performance.now();
+    const batch = await worker.db.transaction(async (tx) => {
+      if (!(await lockPurge(tx, purge.uid, 'REMOVING_ROWS'))) return undefined;
+      const removed = await remove(tx, purge, after, size);
+      await countRemoved(tx, purge.uid, kind, removed.removed);
+      return removed;
+    });
+    if (!batch) return false;
+    metrics.purgeRows.inc({ kind }, batch.removed);
+    if (batch.removed < size) return true;
+    const tookMs = performance.now() - start;
+    size = nextBatch(size, tookMs);
+    after = batch.last;
+    await pause(pauseAfter(tookMs), undefined, { signal: turn.signal });
+  }
+};
+
+export const removeRows = async (worker: Worker, purge: Purge, turn: Turn): Promise<void> => {
+  for (const table of TABLES) if (!(await empty(worker, purge, turn, table))) return;
+  await worker.db.transaction(async (tx) => {
+    if (await lockPurge(tx, purge.uid, 'REMOVING_ROWS')) await removeScope(tx, purge);
+  });
+  // Only now: what a taken-over purge reports as gone is gone.
+  for (let released = RELEASE; released > 0;) {
+    released = await worker.db.transaction(async (tx) =>
+      (await lockPurge(tx, purge.uid, 'REMOVING_ROWS')) ? releasePurges(tx, purge, RELEASE) : 0,
+    );
+  }
+  await worker.db.transaction(async (tx) => {
+    if (await lockPurge(tx, purge.uid, 'REMOVING_ROWS')) await recordRowsRemoved(tx, purge.uid);
+  });
+};

@@ -1,0 +1,28 @@
+// What the tasks share.
+import type { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
+import type { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import type { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import type { Auditor } from '../kernel/audit.ts';
+import type { ClientOf } from '../kernel/client.ts';
+import type { Db } from '../kernel/db.ts';
+import type { SpiffeId } from '../kernel/identity.ts';
+import type { Log } from '../kernel/log.ts';
+
+export interface Worker {
+  /** The store's database. */
+  readonly db: Db;
+  readonly keys: ClientOf<typeof KeyServiceService>;
+  readonly scopes: ClientOf<typeof EnvelopeServiceService>;
+  readonly auditor: Auditor;
+  readonly proofs: ClientOf<typeof AuditServiceService>;
+  /** Who this process is. */
+  readonly principal: SpiffeId;
+  readonly log: Log;
+}
+
+/** How long a task may hold its place: a long one takes turns with the others. */
+export interface Turn {
+  /** Aborted when the process stops. */
+  readonly signal: AbortSignal;
+  isOver(): boolean;
+}

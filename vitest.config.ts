@@ -1,0 +1,25 @@
+// Unit tests need nothing but Node. Integration tests share one stack, started once; chaos tests start their own.
+import { defineConfig } from 'vitest/config';
+
+const onStack = ['test/integration/**/*.test.ts', 'test/authz/**/*.test.ts', 'test/chaos/**/*.test.ts'];
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: onStack } },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: onStack,
+          globalSetup: ['test/support/stack.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          teardownTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
