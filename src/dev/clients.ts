@@ -1,5 +1,5 @@
 // Clients of a running stack, as one of its callers.
-import { HealthService, HealthCheckResponse_ServingStatus as ServingStatus } from '../gen/grpc/health/v1/health.ts';
+import { HealthCheckResponse_ServingStatus, HealthService } from '../gen/grpc/health/v1/health.ts';
 import { dial, type ClientOf } from '../kernel/client.ts';
 import { parseSpiffeId } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
@@ -7,14 +7,12 @@ import type { ServiceDefinition } from '../kernel/table.ts';
 import { openTls } from '../kernel/tls.ts';
 import { addressOf, spiffeIdOf, tlsFilesOf, type Caller, type Service, type Stack } from './stack.ts';
 
-const log = openLog('dev', 'silent');
-
 export interface Dialer extends AsyncDisposable {
   dial<S extends ServiceDefinition>(definition: S, service: Service): ClientOf<S>;
 }
 
 export const dialAs = (stack: Stack, caller: Caller): Dialer => {
-  const tls = openTls(tlsFilesOf(stack, caller), log);
+  const tls = openTls(tlsFilesOf(stack, caller), openLog('dev', 'silent'));
   const opened: AsyncDisposable[] = [tls];
   return {
     dial: (definition, service) => {
@@ -30,20 +28,15 @@ export const dialAs = (stack: Stack, caller: Caller): Dialer => {
   };
 };
 
-export interface HealthProbe extends AsyncDisposable {
-  readonly isServing: () => Promise<boolean>;
-}
-
-/** Asks a service for its health, as the operator. */
-export const openHealthProbe = (stack: Stack, service: Service): HealthProbe => {
-  const dialer = dialAs(stack, 'operator');
-  const health = dialer.dial(HealthService, service);
-  return {
-    isServing: () =>
-      health.check({ service: '' }, { deadline: Date.now() + 2_000 }).then(
-        ({ status }) => status === ServingStatus.SERVING,
-        () => false,
-      ),
-    [Symbol.asyncDispose]: () => dialer[Symbol.asyncDispose](),
-  };
+/** Whether a service says that it is healthy. */
+export const isServing = async (stack: Stack, service: Service): Promise<boolean> => {
+  await using operator = dialAs(stack, 'operator');
+  // Awaited here: the connection ends with this function.
+  return await operator
+    .dial(HealthService, service)
+    .check({ service: '' }, { deadline: Date.now() + 2_000 })
+    .then(
+      ({ status }) => status === HealthCheckResponse_ServingStatus.SERVING,
+      () => false,
+    );
 };

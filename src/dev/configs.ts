@@ -10,7 +10,7 @@ import type { storeConfig } from '../store/config.ts';
 import type { workerConfig } from '../worker/config.ts';
 import { OWNER_ROLE } from './certificates.ts';
 import { ensureKeyFile, writeIfChanged } from './files.ts';
-import { addressOf, HOST, SERVICES, spiffeIdOf, tlsFilesOf, TRUST_DOMAIN, type Service, type Stack } from './stack.ts';
+import { addressOf, CALLERS, HOST, SERVICES, spiffeIdOf, tlsFilesOf, TRUST_DOMAIN, type Service, type Stack } from './stack.ts';
 
 const folderOf = (stack: Stack): string => join(stack.state, 'config');
 export const configFileOf = (stack: Stack, service: Service): string => join(folderOf(stack), `${service}.json`);
@@ -41,7 +41,7 @@ const common = (stack: Stack, service: Service) => ({
   listen: { host: HOST, port: stack.ports[service] },
   tls: tlsOf(stack, service),
   database: databaseOf(stack, service, service, service),
-  reflection: [spiffeIdOf('operator'), spiffeIdOf('auditor'), spiffeIdOf('app')],
+  reflection: CALLERS.map(spiffeIdOf),
 });
 
 const keyFile = (name: string): string => join('..', name);

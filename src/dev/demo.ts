@@ -13,8 +13,7 @@ import { SecretServiceService, type SecretPayload } from '../gen/strongroom/secr
 import { AppError } from '../kernel/errors.ts';
 import { dialAs } from './clients.ts';
 import { verifyReceipt } from './receipt.ts';
-import { spiffeIdOf, type Stack } from './stack.ts';
-import type { Say } from './up.ts';
+import { spiffeIdOf, type Say, type Stack } from './stack.ts';
 
 const PURGE_SECONDS = 60;
 

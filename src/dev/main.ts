@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { demo } from './demo.ts';
 import { readIfThere, writeFile } from './files.ts';
 import { DEFAULT_BASE, parsePortBase } from './ports.ts';
-import { addressOf, HOST, ROOT, SERVICES, stackAt, type Stack } from './stack.ts';
+import { addressOf, PARTS, ROOT, stackAt, type Say, type Stack } from './stack.ts';
 import { down, reset, status, up } from './up.ts';
 
 const STATE = join(ROOT, '.dev');
@@ -14,7 +14,7 @@ const DONE_FILE = join(STATE, 'main-job-done');
 
 // Whoever reads this may stop reading; what was asked for is done all the same.
 process.stdout.on('error', () => undefined);
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const say: Say = (line) => void process.stdout.write(`${line}\n`);
 
 /** The base that the environment names, else the one this checkout has used, so that only `up` needs to be told. */
 const openStack = (): Stack => {
@@ -27,7 +27,7 @@ const tell = (stack: Stack): void => {
   const [store, audit] = [addressOf(stack, 'store'), addressOf(stack, 'audit')];
   say(`
 Running, with mutual TLS only:
-  store ${store}   keys ${addressOf(stack, 'keys')}   audit ${audit}   PostgreSQL ${HOST}:${stack.ports.postgres}
+  store ${store}   keys ${addressOf(stack, 'keys')}   audit ${audit}   PostgreSQL ${addressOf(stack, 'postgres')}
   logs .dev/<service>.log   certificates certs-dev/out/   make status, logs, demo, down, reset
 
 To paste, from this folder:
@@ -60,11 +60,11 @@ const COMMANDS: Readonly<Record<string, (stack: Stack) => Promise<void>>> = {
   },
   demo: doMainJob,
   status: async (stack) => {
-    for (const { name, address, pid, state } of await status(stack))
-      say(`${name.padEnd(9)} ${state.padEnd(12)} ${address.padEnd(15)} ${pid === undefined ? '' : `pid ${pid}`}`.trimEnd());
+    for (const { part, pid, state } of await status(stack))
+      say(`${part.padEnd(9)} ${state.padEnd(12)} ${addressOf(stack, part).padEnd(15)} ${pid === undefined ? '' : `pid ${pid}`}`.trimEnd());
   },
   logs: async () => {
-    const files = ['postgres', ...SERVICES].map((name) => join(STATE, `${name}.log`)).filter((file) => existsSync(file));
+    const files = PARTS.map((name) => join(STATE, `${name}.log`)).filter((file) => existsSync(file));
     if (files.length === 0) throw new Error('there are no logs yet; run: make up');
     spawnSync('tail', ['-n', '40', ...(process.env['FOLLOW'] ? ['-F'] : []), ...files], { stdio: 'inherit' });
   },

@@ -3,16 +3,7 @@ import { createServer } from 'node:net';
 
 export const DEFAULT_BASE = 8430;
 
-export interface Ports {
-  readonly base: number;
-  readonly postgres: number;
-  readonly store: number;
-  readonly keys: number;
-  readonly audit: number;
-  readonly worker: number;
-}
-
-export const portsOf = (base: number): Ports => ({
+export const portsOf = (base: number) => ({
   base,
   postgres: base + 2,
   store: base + 13,
@@ -20,12 +11,12 @@ export const portsOf = (base: number): Ports => ({
   audit: base + 15,
   worker: base + 16,
 });
+export type Ports = Readonly<ReturnType<typeof portsOf>>;
 
 export const parsePortBase = (text: string): number => {
   const base = Number(text);
-  if (!Number.isInteger(base) || base < 1024 || base > 65_500)
-    throw new Error(`STRONGROOM_PORT_BASE is "${text}", and must be a whole number from 1024 to 65500`);
-  return base;
+  if (Number.isInteger(base) && base >= 1024 && base <= 65_500) return base;
+  throw new Error(`STRONGROOM_PORT_BASE is "${text}", and must be a whole number from 1024 to 65500`);
 };
 
 export const isFree = (port: number, host: string): Promise<boolean> =>
@@ -41,7 +32,7 @@ export const assertFree = async (wanted: readonly { name: string; port: number }
     if (await isFree(port, host)) continue;
     const other = base + 1_000 > 65_500 ? DEFAULT_BASE : base + 1_000;
     throw new Error(
-      `port ${port} on ${host}, wanted for ${name}, is taken; stop what uses it, or choose other ports: STRONGROOM_PORT_BASE=${other} make up`,
+      `port ${port} on ${host}, for ${name}, is taken; stop what uses it, or choose other ports: STRONGROOM_PORT_BASE=${other} make up`,
     );
   }
 };

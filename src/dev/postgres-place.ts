@@ -1,26 +1,15 @@
 // Where PostgreSQL's programs and data are, and as whom it runs. It refuses to run as root, so root steps down to
 // another user; what that user cannot reach, such as a checkout below /root, is put where it can.
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  symlinkSync,
-} from 'node:fs';
+import { chownSync, cpSync, existsSync, lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { digestOf, readIfThere } from './files.ts';
 import type { Account } from './processes.ts';
-import type { Stack } from './stack.ts';
+import type { Say, Stack } from './stack.ts';
 
 export interface Place {
-  /** initdb and postgres. */
+  /** The folder of initdb and postgres. */
   readonly programs: string;
   readonly data: string;
   readonly account: Account | undefined;
@@ -47,63 +36,52 @@ const ensureLinks = (folder: string): void => {
   }
 };
 
-const idOf = (flag: '-u' | '-g', user: string): number =>
-  Number(execFileSync('id', [flag, user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+const idOf = (flag: '-u' | '-g', user: string): number => {
+  const { status, stdout } = spawnSync('id', [flag, user], { encoding: 'utf8' });
+  return status === 0 ? Number(stdout) : NaN;
+};
 
 const stepDown = (): Account | undefined => {
   if (process.getuid?.() !== 0) return undefined;
-  for (const user of ['postgres', 'nobody']) {
-    try {
-      return { uid: idOf('-u', user), gid: idOf('-g', user) };
-    } catch {
-      // The next one.
-    }
-  }
-  throw new Error('PostgreSQL does not run as root, and there is no other user to run it as; run: useradd --system postgres');
+  const account = ['postgres', 'nobody'].map((user) => ({ uid: idOf('-u', user), gid: idOf('-g', user) })).find(({ uid }) => uid > 0);
+  if (!account) throw new Error('PostgreSQL does not run as root, and there is no other user to run it as; run: useradd --system postgres');
+  return account;
 };
 
-const succeeds = (command: string, args: readonly string[], account: Account): boolean =>
-  spawnSync(command, args, { ...account, stdio: 'ignore', cwd: '/' }).status === 0;
+/** `postgres` in the stack's folder holds the data, or is a link to the folder elsewhere that does. */
+export const dataFolderOf = (stack: Stack): string => {
+  const folder = join(stack.state, 'postgres');
+  return lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() ? join(readlinkSync(folder), 'data') : folder;
+};
 
-const programsFor = (account: Account | undefined, say: (line: string) => void): string => {
+/** Removes the data, wherever it is. */
+export const removeData = (stack: Stack): void => {
+  const data = dataFolderOf(stack);
+  rmSync(data.startsWith(ELSEWHERE) ? dirname(data) : data, { recursive: true, force: true });
+};
+
+export const placeOf = (stack: Stack, say: Say): Place => {
+  const account = stepDown();
   const folder = packageFolder();
   ensureLinks(folder);
   const programs = join(folder, 'native/bin');
-  if (!account || succeeds(join(programs, 'postgres'), ['--version'], account)) return programs;
-  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
-  const copy = join(ELSEWHERE, `postgresql-${version}`);
+  const data = dataFolderOf(stack);
+  const can = (command: string, ...args: string[]) => spawnSync(command, args, { ...account, stdio: 'ignore', cwd: '/' }).status === 0;
+  if (!account || (can(join(programs, 'postgres'), '--version') && can('test', '-x', dirname(data)))) return { account, programs, data };
+
+  const link = join(stack.state, 'postgres');
+  if (existsSync(link) && data === link) throw new Error(`PostgreSQL's user can no longer reach ${link}; move it back, or run: make reset`);
+  const elsewhere = data === link ? join(ELSEWHERE, digestOf(link).slice(0, 12)) : dirname(data);
+  const copy = join(elsewhere, 'programs');
   if (!existsSync(copy)) {
-    const fresh = `${copy}.${process.pid}.new`;
-    cpSync(join(folder, 'native'), fresh, { recursive: true, verbatimSymlinks: true });
-    execFileSync('chmod', ['-R', 'a+rX', ELSEWHERE]);
-    renameSync(fresh, copy);
-    say(`✓ PostgreSQL's programs in ${copy}, because its user cannot reach this folder`);
+    mkdirSync(elsewhere, { recursive: true });
+    cpSync(join(folder, 'native'), copy, { recursive: true, verbatimSymlinks: true });
+    execFileSync('chmod', ['-R', 'a+rX', copy]);
+    execFileSync('chmod', ['a+rx', ELSEWHERE, elsewhere]);
+    say(`✓ PostgreSQL is in ${elsewhere}, because the user it runs as cannot reach this folder`);
   }
-  return join(copy, 'bin');
-};
-
-/** The data directory; `postgres` in the stack's folder is it, or a link to it. */
-export const dataFolderOf = (stack: Stack): string => {
-  const folder = join(stack.state, 'postgres');
-  return lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(folder) : folder;
-};
-
-const ensureData = (stack: Stack, account: Account | undefined, say: (line: string) => void): string => {
-  const folder = dataFolderOf(stack);
-  if (!account || folder.startsWith(ELSEWHERE) || succeeds('test', ['-x', stack.state], account)) return folder;
-  if (existsSync(folder))
-    throw new Error(`PostgreSQL's user can no longer reach ${folder}; move it back, or wipe the data with: make reset`);
-  const data = join(ELSEWHERE, `data-${digestOf(folder).slice(0, 12)}`);
-  mkdirSync(ELSEWHERE, { recursive: true });
-  chmodSync(ELSEWHERE, 0o755);
-  symlinkSync(data, folder);
-  say(`✓ PostgreSQL's data in ${data}, because its user cannot reach this folder`);
-  return data;
-};
-
-export const placeOf = (stack: Stack, say: (line: string) => void): Place => {
-  const account = stepDown();
-  return { account, programs: programsFor(account, say), data: ensureData(stack, account, say) };
+  if (data === link) symlinkSync(elsewhere, link);
+  return { account, programs: join(copy, 'bin'), data: join(elsewhere, 'data') };
 };
 
 export const give = (path: string, account: Account | undefined): void => {

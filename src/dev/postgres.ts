@@ -3,12 +3,13 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OWNER_ROLE, SUPERUSER_ROLE } from './certificates.ts';
 import { digestOf, readIfThere, writeFile } from './files.ts';
 import { dataFolderOf, give, placeOf, type Place } from './postgres-place.ts';
-import { commandLineOf, isCurrent, launch, markCurrent, pidOf, stop, waitFor, type Program } from './processes.ts';
+import { commandLineOf, launch, markCurrent, pidOf, waitFor, type Known, type Program } from './processes.ts';
 import { accepts, DATABASES, provision } from './provision.ts';
-import { HOST, tlsFilesOf, type Stack } from './stack.ts';
+import { HOST, tlsFilesOf, type Say, type Stack } from './stack.ts';
 
 const settings = (stack: Stack): string => `# Written at every start.
 listen_addresses = '${HOST}'
@@ -27,17 +28,14 @@ log_parameter_max_length_on_error = 0
 log_line_prefix = '%m [%p] %u@%d '
 `;
 
-const accessRules = (): string =>
-  [
-    '# Written at every start.',
-    ...Object.entries(DATABASES).map(([database, roles]) => `${database} ${[OWNER_ROLE, ...roles].join(',')}`),
-    `all ${SUPERUSER_ROLE}`,
-  ]
-    .map((line) => (line.startsWith('#') ? line : `hostssl ${line} ${HOST}/32 cert clientcert=verify-full`))
-    .join('\n')
-    .concat('\n');
+const accessRules = (): string => {
+  const rule = (databases: string, roles: readonly string[]) =>
+    `hostssl ${databases} ${roles.join(',')} ${HOST}/32 cert clientcert=verify-full\n`;
+  const rules = Object.entries(DATABASES).map(([database, roles]) => rule(database, [OWNER_ROLE, ...roles]));
+  return ['# Written at every start.\n', ...rules, rule('all', [SUPERUSER_ROLE])].join('');
+};
 
-/** The files PostgreSQL reads at its start; its key must be its own user's. */
+/** The files PostgreSQL reads at its start. */
 const filesOf = (stack: Stack): Record<string, string> => {
   const { certFile, keyFile, caFile } = tlsFilesOf(stack, 'postgres');
   return {
@@ -49,18 +47,28 @@ const filesOf = (stack: Stack): Record<string, string> => {
   };
 };
 
-const refOf = (stack: Stack) => ({ name: 'postgres', state: stack.state, args: ['-D', dataFolderOf(stack)], logsErrors: true });
-
-export const postgresPid = (stack: Stack): number | undefined => pidOf(refOf(stack));
 /** SIGINT is its fast shutdown. */
-export const stopPostgres = (stack: Stack, signal: NodeJS.Signals = 'SIGINT'): Promise<boolean> => stop(refOf(stack), signal, 60);
-
-const programOf = (stack: Stack, { programs, account }: Place): Program => ({
-  ...refOf(stack),
-  command: join(programs, 'postgres'),
-  stamp: digestOf(...Object.values(filesOf(stack)), JSON.stringify(DATABASES)),
-  account,
+export const knownPostgres = (stack: Stack): Known => ({
+  name: 'postgres',
+  state: stack.state,
+  args: ['-D', dataFolderOf(stack)],
+  signal: 'SIGINT',
 });
+
+export interface Server extends Program {
+  place: Place;
+}
+
+export const openPostgres = (stack: Stack, say: Say): Server => {
+  const place = placeOf(stack, say);
+  return {
+    ...knownPostgres(stack),
+    place,
+    command: join(place.programs, 'postgres'),
+    account: place.account,
+    stamp: digestOf(...Object.values(filesOf(stack)), JSON.stringify(DATABASES)),
+  };
+};
 
 /** Whole or not at all: made beside its place and moved there. */
 const initialise = ({ programs, data, account }: Place): void => {
@@ -69,13 +77,9 @@ const initialise = ({ programs, data, account }: Place): void => {
   mkdirSync(fresh, { mode: 0o700 });
   give(fresh, account);
   const flags = ['-U', SUPERUSER_ROLE, '--encoding=UTF8', '--locale=C', '--data-checksums', '--auth=reject', '--no-instructions'];
-  const { status, stderr, error } = spawnSync(join(programs, 'initdb'), ['-D', fresh, ...flags], {
-    ...account,
-    cwd: '/',
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'] },
-  });
-  if (status !== 0) throw new Error(`PostgreSQL could not make its data directory: ${error?.message ?? stderr.trim()}`);
+  const env = { PATH: process.env['PATH'] };
+  const made = spawnSync(join(programs, 'initdb'), ['-D', fresh, ...flags], { ...account, cwd: '/', encoding: 'utf8', env });
+  if (made.status !== 0) throw new Error(`PostgreSQL could not make its data directory: ${made.error?.message ?? made.stderr.trim()}`);
   renameSync(fresh, data);
 };
 
@@ -86,39 +90,28 @@ const dropStaleLock = ({ data }: Place): void => {
   if (pid > 0 && !commandLineOf(pid).includes(data)) rmSync(lock, { force: true });
 };
 
-export interface Postgres {
-  isCurrent(): boolean;
-  /** Answers when it takes connections, with its roles and databases in place. */
-  start(): Promise<void>;
-}
-
-export const openPostgres = (stack: Stack, say: (line: string) => void = () => undefined): Postgres => {
-  const place = placeOf(stack, say);
-  const program = programOf(stack, place);
-  const start = async (): Promise<void> => {
-    if (!existsSync(place.data)) initialise(place);
-    for (const [name, content] of Object.entries(filesOf(stack))) {
-      const file = join(place.data, name);
-      writeFile(file, content, 0o600);
-      give(file, place.account);
-    }
+/** Resolves when it takes connections, with its roles and databases in place. */
+export const startPostgres = async (stack: Stack, server: Server): Promise<void> => {
+  const { place } = server;
+  if (!existsSync(place.data)) initialise(place);
+  for (const [name, content] of Object.entries(filesOf(stack))) {
+    const file = join(place.data, name);
+    writeFile(file, content, 0o600);
+    // Its key must be its own user's.
+    give(file, place.account);
+  }
+  for (let tries = 1; ; tries++) {
     dropStaleLock(place);
-    launch(program);
-    await waitFor(program, 60, () => accepts(stack));
-    await provision(stack);
-    markCurrent(program);
-  };
-  return {
-    isCurrent: () => isCurrent(program),
-    start: async () => {
+    launch(server);
+    try {
+      await waitFor(server, 60, () => accepts(stack));
+      break;
+    } catch (error) {
       // Of a server that was killed, processes may live on for a moment and hold its memory.
-      for (let tries = 1; ; tries++) {
-        try {
-          return await start();
-        } catch (error) {
-          if (tries === 5 || pidOf(program) !== undefined || !existsSync(join(place.data, 'PG_VERSION'))) throw error;
-        }
-      }
-    },
-  };
+      if (tries === 5 || pidOf(server) !== undefined) throw error;
+      await sleep(300);
+    }
+  }
+  await provision(stack);
+  markCurrent(server);
 };
