@@ -5,7 +5,7 @@ export MACHINE_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
 DEV := node src/dev/main.ts
-INSTALLED := { [ -x node_modules/.bin/node ] || { echo '✗ nothing is installed here yet; run: make up'; exit 1; }; }
+INSTALLED := { [ -x node_modules/.bin/node ] || { echo '✗ nothing is installed here yet; run: make up' >&2; exit 1; }; }
 PROTO := $(wildcard proto/*/ proto/*/*/ proto/*/*/*/ proto/*/*/*.proto proto/*/*/*/*.proto)
 SOURCES := $(wildcard src test bench)
 
@@ -32,14 +32,14 @@ logs: ## shows the last lines of every log; FOLLOW=1 goes on
 install: node_modules/.package-lock.json ## installs what package-lock.json says, if it has changed
 node_modules/.package-lock.json: package-lock.json
 	@export PATH="$$MACHINE_PATH"; \
-	command -v npm > /dev/null || { echo '✗ npm is missing; install Node.js 20 or later with npm (https://nodejs.org)'; exit 1; }; \
+	command -v npm > /dev/null || { echo '✗ npm is missing; install Node.js 20 or later with npm (https://nodejs.org)' >&2; exit 1; }; \
 	major=$$(node -p 'process.versions.node.split(".")[0]' 2> /dev/null); \
-	[ "$${major:-0}" -ge 20 ] || { echo "✗ Node.js $${major:-(none)} is too old; install 20 or later (https://nodejs.org)"; exit 1; }; \
+	[ "$${major:-0}" -ge 20 ] || { echo "✗ Node.js $${major:-(none)} is too old; install 20 or later (https://nodejs.org)" >&2; exit 1; }; \
 	echo 'installing packages, about half a minute ...'; \
-	npm ci --no-fund --no-audit --loglevel=error > .npm-ci.log 2>&1 || { cat .npm-ci.log; rm -f .npm-ci.log; echo '✗ npm ci failed'; exit 1; }; \
+	npm ci --no-fund --no-audit --loglevel=error > .npm-ci.log 2>&1 || { cat .npm-ci.log >&2; rm -f .npm-ci.log; echo '✗ npm ci failed' >&2; exit 1; }; \
 	rm -f .npm-ci.log
 	@node_modules/.bin/node --version > /dev/null 2>&1 && node_modules/.bin/buf --version > /dev/null 2>&1 || { rm -f $@; \
-	echo '✗ npm ran no install scripts, so Node 24 and buf are missing; run: npm ci --ignore-scripts=false'; exit 1; }
+	echo '✗ npm ran no install scripts, so Node 24 and buf are missing; run: npm ci --ignore-scripts=false' >&2; exit 1; }
 	@touch $@
 
 gen: src/gen/.stamp ## generates code from proto/, if that has changed
@@ -55,7 +55,7 @@ check: gen breaking ## types, lint, format, protobuf rules
 	buf lint
 # Against the last commit of main; on main itself, so, against what is committed.
 breaking: gen
-	@base=$$(git rev-parse --quiet --verify main || git rev-parse --quiet --verify HEAD) || { echo 'buf breaking: skipped, there is no git history here'; exit 0; }; \
+	@base=$$( { git rev-parse --quiet --verify main || git rev-parse --quiet --verify HEAD; } 2> /dev/null) || { echo 'buf breaking: skipped, there is no git history here'; exit 0; }; \
 	if [ "$$(git rev-parse --is-shallow-repository)" = true ]; then echo 'buf breaking: skipped, this clone is shallow'; exit 0; fi; \
 	echo "buf breaking --against .git#ref=$$base"; \
 	buf breaking --against ".git#ref=$$base"

@@ -31,7 +31,8 @@ const fail = (message: string): never => {
 
 const sentence = (error: unknown): string => {
   if (!(error instanceof Error)) return describe(error);
-  return error.cause instanceof Error && error.cause.message ? `${error.message} (${error.cause.message})` : error.message;
+  const cause = error.cause instanceof Error ? error.cause.message : '';
+  return cause && !error.message.includes(cause) ? `${error.message} (${cause})` : error.message;
 };
 
 const watchProcess = (name: string): void => {

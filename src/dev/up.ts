@@ -40,7 +40,9 @@ const healthy = (stack: Stack, service: Service, program: Program, seconds: numb
 const migrate = (stack: Stack, service: Service): Promise<unknown> =>
   promisify(execFile)(process.execPath, [MAIN, 'migrate', service, migrateFileOf(stack, service)]).catch(
     ({ stderr }: { stderr: string }) => {
-      throw new Error(`the database schema of ${service} could not be made: ${stderr.trim().split('\n').at(-1)}`);
+      throw new Error(
+        `the database schema of ${service} could not be made: ${stderr.trim().split('\n').at(-1)}; to start over without the data: make reset up`,
+      );
     },
   );
 
@@ -66,7 +68,7 @@ export const up = async (stack: Stack, say: Say = silent): Promise<boolean> => {
   // PostgreSQL may run as another user, who has to get to its folder.
   chmodSync(stack.state, 0o755);
   const made = await ensureCertificates(stack.certs);
-  if (made > 0) say(`✓ ${made} certificates`);
+  if (made > 0) say(`✓ certificates (${made} made)`);
   writeConfigs(stack);
 
   const code = digestOfCode();
@@ -87,7 +89,7 @@ export const up = async (stack: Stack, say: Say = silent): Promise<boolean> => {
     const runs = !missing.includes(program);
     if (
       runs &&
-      (await healthy(stack, service, program, 5).then(
+      (await healthy(stack, service, program, 15).then(
         () => true,
         () => false,
       ))

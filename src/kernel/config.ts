@@ -67,12 +67,12 @@ export type DatabaseConfig = z.infer<typeof databaseSchema>;
 const PATH_KEYS = /File$|Dir$/;
 
 /** A path may begin with a folder that the environment names: `${CREDENTIALS_DIRECTORY}/master.key`. Nothing else may. */
-const resolvePath = (key: string, path: string, folder: string): string =>
+const resolvePath = (key: string, text: string, folder: string): string =>
   resolve(
     folder,
-    path.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
-      const value = process.env[name];
-      if (!value) throw new Error(`${key}: the environment variable ${name} is not set`);
+    text.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) => {
+      const value = process.env[variable];
+      if (!value) throw new Error(`${key}: the environment variable ${variable} is not set`);
       return value;
     }),
   );

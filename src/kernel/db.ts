@@ -90,24 +90,40 @@ const run = async <Row extends object>(client: pg.Client | pg.PoolClient, statem
   }
 };
 
+const UNCERTAIN = 'the database went away; the change may or may not have been made, repeat it with the same request id';
+
+/** A commit whose answer is lost may have happened; one after an error that `work` has swallowed has not. */
+const commit = async (client: pg.PoolClient): Promise<void> => {
+  const { command } = await client.query({ name: 'commit', text: 'commit' }).catch((error: unknown) => {
+    const mapped = mapError(error);
+    if (!(mapped instanceof AppError) || mapped.reason === 'CONFLICT') throw mapped;
+    throw new AppError('DATABASE_UNAVAILABLE', UNCERTAIN, { cause: error });
+  });
+  if (command !== 'COMMIT') throw new Error(`the transaction was not committed but answered ${command}`);
+};
+
 /** One pipelined connection, opened on demand and again after it is lost. */
 const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<void> } => {
   let current: Promise<pg.Client> | undefined;
-  const open = async (): Promise<pg.Client> => {
+  const open = (): Promise<pg.Client> => {
     const client = new pg.Client({ ...connection(options), pipeline: true });
-    const forget = () => (current = undefined);
+    const opening = client.connect().then(
+      () => client,
+      (error: unknown) => {
+        forget();
+        throw unavailable(error);
+      },
+    );
+    // Its end may be seen only after another one was opened in its place.
+    const forget = (): void => {
+      if (current === opening) current = undefined;
+    };
     client.on('error', (error) => {
       options.log.warn({ error: error.message }, 'database connection lost');
       forget();
     });
     client.on('end', forget);
-    try {
-      await client.connect();
-      return client;
-    } catch (error) {
-      forget();
-      throw unavailable(error);
-    }
+    return opening;
   };
   return {
     query: async (statement) => run(await (current ??= open()), statement),
@@ -129,8 +145,15 @@ export const openDb = (options: DbOptions): Db => {
     let broken = true;
     try {
       await run(client, { name: 'begin', text: 'begin' });
-      const result = await work({ query: (statement) => run(client, statement), script: async (text) => void (await client.query(text)) });
-      await run(client, { name: 'commit', text: 'commit' });
+      const result = await work({
+        query: (statement) => run(client, statement),
+        script: async (text) => {
+          await client.query(text).catch((error: unknown) => {
+            throw mapError(error);
+          });
+        },
+      });
+      await commit(client);
       broken = false;
       return result;
     } catch (error) {
@@ -138,7 +161,7 @@ export const openDb = (options: DbOptions): Db => {
         () => false,
         () => true,
       );
-      throw mapError(error);
+      throw error;
     } finally {
       client.off('error', lost);
       client.release(broken);
@@ -153,7 +176,8 @@ export const openDb = (options: DbOptions): Db => {
         try {
           return await attempt(work);
         } catch (error) {
-          if (!(error instanceof AppError && error.reason === 'CONFLICT') || tries === 3) throw error;
+          // A conflict that `work` itself has found would be found again.
+          if (!(error instanceof AppError && error.reason === 'CONFLICT' && sqlState(error)) || tries === 3) throw error;
         }
       }
     },

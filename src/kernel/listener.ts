@@ -1,5 +1,6 @@
 // The mutual TLS listener: TLS 1.3 only, client certificate required, identity resolved once per connection. What passes
 // is handed to the gRPC server as a connection that is already secure.
+import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { AppError } from './errors.ts';
 import { identityOf, type SpiffeId } from './identity.ts';
@@ -18,8 +19,8 @@ export interface Listener {
   readonly port: number;
   /** By `address:port` of the peer, which is what a call knows of its connection. */
   connection(peer: string): Connection | undefined;
-  /** Stops accepting; connections stay. */
-  close(): void;
+  /** Stops accepting. Resolves when no connection is left; what is left after `drainMs` is cut. */
+  close(drainMs: number): Promise<void>;
 }
 
 export interface ListenerOptions {
@@ -52,9 +53,17 @@ export const openListener = async ({ listen, trustDomain, tls, log, accept }: Li
     accept(socket);
   });
   server.maxConnections = MAX_CONNECTIONS;
+  // Also those whose handshake is not over.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('tlsClientError', (error, socket) => {
     metrics.handshakeFailures.inc();
     log.warn({ address: socket.remoteAddress ?? '', error: error.message }, 'a connection failed mutual TLS');
+    // Node leaves a connection open whose handshake has timed out.
+    socket.destroy();
   });
   tls.onReload(() => server.setSecureContext(secureContext(tls.current)));
 
@@ -73,6 +82,15 @@ export const openListener = async ({ listen, trustDomain, tls, log, accept }: Li
   return {
     port: typeof address === 'object' && address ? address.port : listen.port,
     connection: (peer) => connections.get(peer),
-    close: () => void server.close(),
+    close: (drainMs) =>
+      new Promise((resolve) => {
+        const cut = setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, drainMs);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+      }),
   };
 };

@@ -1,5 +1,4 @@
-// Calls that end before any step of ours: unknown methods, messages over the library's limit, bad compression, a body that
-// does not come. They are seen in the HTTP/2 streams, through Node's diagnostics channels: an answer of ours carries a
+// Calls that end before any step of ours: messages over the library's limit, bad compression, a body that does not come. They are seen in the HTTP/2 streams, through Node's diagnostics channels: an answer of ours carries a
 // request id in its trailers, an answer of the library does not.
 import { status } from '@grpc/grpc-js';
 import diagnostics from 'node:diagnostics_channel';
@@ -15,8 +14,8 @@ export interface Refused {
 
 export interface WatchOptions {
   port: number;
-  /** By path: how long the body of a request may take, milliseconds. */
-  bodyMs: ReadonlyMap<string, number>;
+  /** By path: how long the body of a request may take, milliseconds; without a limit if undefined. */
+  bodyMs: (path: string) => number | undefined;
   onRefused: (refused: Refused) => void;
 }
 
@@ -40,13 +39,14 @@ export const watchRefused = ({ port, bodyMs, onRefused }: WatchOptions): (() => 
     const refuse = (code: number): void => onRefused({ peer, method: path.slice(0, 256), code });
 
     // The library waits for a body without end, and our own deadline begins with the handler.
-    const limit = bodyMs.get(path);
+    const limit = bodyMs(path);
     const slow =
       limit === undefined
         ? undefined
         : setTimeout(() => {
+            // What was answered before its body had come is reported at its close.
+            if (!stream.headersSent) refuse(status.DEADLINE_EXCEEDED);
             stream.close(constants.NGHTTP2_CANCEL);
-            refuse(status.DEADLINE_EXCEEDED);
           }, limit);
     stream.once('end', () => clearTimeout(slow));
     stream.once('close', () => {

@@ -52,6 +52,8 @@ const LIMITS = {
 const HEADER_LIST_BYTES = 16 * 1024;
 const HEALTH_EVERY_MS = 1_000;
 const BODY_MS = 10_000;
+/** Timers of the library and of callers may fire this much before ours. */
+const CLOCK_MS = 5;
 const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const UNKNOWN_PEER = new AppError('IDENTITY_INVALID', 'the connection is not known');
 const EXPIRED = new AppError('IDENTITY_INVALID', 'the client certificate has expired; connect again with a new one');
@@ -93,7 +95,7 @@ const exchangeOf = (call: UnaryCall, method: string, row: Row<unknown, unknown>,
     principal: '' as SpiffeId,
     method,
     action: row.action,
-    resource: '',
+    resource: row.action === REFUSED ? method : '',
     correlationId: correlationOf(call),
     sourceAddress: connection?.address ?? '',
     deadline,
@@ -118,12 +120,12 @@ const unaryHandler =
   (method: string, row: Row<unknown, unknown>, next: Next, listener: () => Listener) =>
   (call: UnaryCall, callback: sendUnaryData<unknown>): void => {
     const exchange = exchangeOf(call, method, row, listener());
-    const timer = setTimeout(
-      () => exchange.abort.abort(new AppError('DEADLINE_EXCEEDED', 'the deadline passed; the change may or may not have been made')),
-      Math.max(0, exchange.deadline - Date.now()),
-    );
-    // Fires after every call, also one that went well; aborting what has ended is harmless.
-    call.once('cancelled', () => exchange.abort.abort());
+    const expire = () =>
+      exchange.abort.abort(new AppError('DEADLINE_EXCEEDED', 'the deadline passed; the change may or may not have been made'));
+    const timer = setTimeout(expire, Math.max(0, exchange.deadline - Date.now()));
+    // Fires after every call, also one that went well; aborting what has ended is harmless. At the deadline the library and
+    // the caller end the call too, and may do so first.
+    call.once('cancelled', () => (Date.now() >= exchange.deadline - CLOCK_MS ? expire() : exchange.abort.abort()));
     next(exchange)
       .then(
         (reply) => {
@@ -213,14 +215,15 @@ const limitHeaders = (server: Server): void => {
   inner.commonServerOptions.settings = { ...inner.commonServerOptions.settings, maxHeaderListSize: HEADER_LIST_BYTES };
 };
 
-/** By path: how long the body of a request may take; as long as the call itself. */
-const bodyLimits = (registrations: readonly Registration[]): Map<string, number> =>
-  new Map([
-    ...['Check', 'Watch', 'List'].map((name) => [`/grpc.health.v1.Health/${name}`, BODY_MS] as const),
-    ...registrations.flatMap(({ definition, table }) =>
-      Object.entries(definition).map(([name, { path }]) => [path, table[name]?.limits.deadlineMs ?? BODY_MS] as const),
+/** How long the body of a request may take: as long as the call itself. Reflection is a conversation, without end. */
+const bodyLimits = (registrations: readonly Registration[]): ((path: string) => number | undefined) => {
+  const limits = new Map(
+    registrations.flatMap(({ definition, table }) =>
+      Object.entries(definition).map(([name, { path }]) => [path, table[name]?.limits.deadlineMs]),
     ),
-  ]);
+  );
+  return (path) => (path.startsWith('/grpc.reflection.') ? undefined : (limits.get(path) ?? BODY_MS));
+};
 
 export const serve = async (options: ServeOptions): Promise<{ port: number } & AsyncDisposable> => {
   const { config, log, tls, registrations } = options;
@@ -261,16 +264,11 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
     port,
     [Symbol.asyncDispose]: async () => {
       watch.stop();
-      listener.close();
-      await new Promise<void>((resolve) => {
-        // A health watch would hold the server open for ever.
-        const force = setTimeout(() => server.forceShutdown(), config.drain);
-        server.tryShutdown(() => {
-          clearTimeout(force);
-          resolve();
-        });
-        injector.destroy();
-      });
+      // The library's own wait is none: it takes a connection that it has told to end for one that has ended.
+      const drained = listener.close(config.drain);
+      server.tryShutdown(() => undefined);
+      injector.destroy();
+      await drained;
       unwatch();
     },
   };

@@ -70,7 +70,7 @@ export const openWith = (dek: Buffer, place: Place, sealed: Buffer): Buffer => {
 const contextOf = (place: Place): DekContext => ({ instanceUid: place.instanceUid, resourceUid: place.secretUid, version: place.version });
 const callContextOf = (call: Call): CallContext => ({
   principal: call.principal,
-  resource: call.resource,
+  resource: call.facts.resource ?? call.resource,
   correlationId: call.correlationId,
 });
 
@@ -106,7 +106,9 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
       const request = { scope: `scopes/${place.groupUid}`, context: contextOf(place), wrappedDek, callContext: callContextOf(call) };
       const { dek, askedAt } = await unwrap(request, call.deadline).catch((error: unknown) => {
         // The caller sent no ciphertext and no scope: if ours do not fit, it is our data that is wrong.
-        throw error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND') ? corrupted(error) : error;
+        throw error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND')
+          ? corrupted(error)
+          : error;
       });
       try {
         return openWith(fresh(dek, askedAt), place, sealed);

@@ -78,3 +78,9 @@ export const assertNew = async (db: Queryable, name: string): Promise<void> => {
 
 export const exists = (name: string): AppError =>
   new AppError('ALREADY_EXISTS', `${name} exists already`, { metadata: { resource: name } });
+
+/** The create was under way for so long that the worker took it for dead. */
+export const givenUp = (name: string): AppError =>
+  new AppError('CONFLICT', `the create of ${name} took too long, and what it had made was removed; try again`, {
+    metadata: { resource: name },
+  });

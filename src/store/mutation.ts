@@ -52,11 +52,17 @@ export const mutate = async <Request extends { requestId: string }, Reply>(
     return codec.reply.decode(recorded.response);
   };
 
-  if (requestId !== '') {
-    const recorded = await selectReply(store.db.read, key);
-    if (recorded) return replay(recorded);
+  const recordedReply = () => (requestId === '' ? undefined : selectReply(store.db.read, key));
+  const recorded = await recordedReply();
+  if (recorded) return replay(recorded);
+  try {
+    await prepare?.();
+  } catch (error) {
+    // It may stand in its own way: the first of two equal requests, under way until just now, has made the change.
+    const late = await recordedReply();
+    if (late) return replay(late);
+    throw error;
   }
-  await prepare?.();
   const outcome = await store.db.transaction(async (tx) => {
     if (requestId !== '' && !(await claimRequest(tx, key, digest))) return { recorded: await selectReply(tx, key) };
     const reply = await change(tx);

@@ -42,7 +42,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
 
   const worker: Worker = { db, keys, scopes, auditor, proofs, principal, log };
   const runner = stack.use(await openRunner(worker, dbOptions(config.database, log), config.concurrency));
-  stack.use(openSweep(db, log));
+  stack.use(openSweep(worker));
   stack.use(
     await serve({
       config,

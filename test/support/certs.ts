@@ -97,7 +97,8 @@ export const newAuthority = async (name = 'Test CA'): Promise<Authority> => {
       signingAlgorithm: ECDSA,
       signingKey: keys.privateKey,
     });
-    return list.toString('pem');
+    // OpenSSL knows it under this label only.
+    return list.toString('pem').replaceAll(' CRL-', ' X509 CRL-');
   };
 
   return { cert: root.toString('pem'), issue, crl };

@@ -7,18 +7,15 @@ import type pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { isFree } from '../../src/dev/ports.ts';
 import { dataFolderOf } from '../../src/dev/postgres-place.ts';
-import { stopPostgres } from '../../src/dev/postgres.ts';
 import { connect } from '../../src/dev/provision.ts';
-import { HOST, SERVICES, stackAt, type Service, type Stack } from '../../src/dev/stack.ts';
-import { down, status, stopService, up } from '../../src/dev/up.ts';
+import { HOST, stackAt, type Part, type Service, type Stack } from '../../src/dev/stack.ts';
+import { reset, status, stopPart, up } from '../../src/dev/up.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     stack: Stack;
   }
 }
-
-export type Process = Service | 'postgres';
 
 const PREFIX = 'strongroom-test-';
 
@@ -40,9 +37,7 @@ const isRunning = (pid: number): boolean => {
 };
 
 const wipe = async (folder: string): Promise<void> => {
-  const stack = stackAt(join(folder, 'state'), join(folder, 'certs'), 0);
-  await down(stack);
-  rmSync(dataFolderOf(stack), { recursive: true, force: true });
+  await reset(stackAt(join(folder, 'state'), join(folder, 'certs'), 0));
   rmSync(folder, { recursive: true, force: true });
 };
 
@@ -51,7 +46,7 @@ const wipeAbandoned = async (): Promise<void> => {
   for (const name of readdirSync(tmpdir())) {
     const folder = join(tmpdir(), name);
     const pid = Number(/^strongroom-test-(\d+)-/.exec(name)?.[1]);
-    if (pid && !isRunning(pid) && statSync(folder).uid === process.getuid?.()) await wipe(folder);
+    if (pid && !isRunning(pid) && statSync(folder, { throwIfNoEntry: false })?.uid === process.getuid?.()) await wipe(folder);
   }
 };
 
@@ -75,19 +70,18 @@ export const startStack = async (): Promise<TestStack> => {
 };
 
 /** Ends a process: with SIGKILL it gets no chance to tidy up. */
-export const end = (stack: Stack, name: Process, signal: NodeJS.Signals): Promise<boolean> =>
-  name === 'postgres' ? stopPostgres(stack, signal) : stopService(stack, name, signal);
+export const end = (stack: Stack, part: Part, signal: NodeJS.Signals): Promise<boolean> => stopPart(stack, part, signal);
 
 /** Starts again what does not run, and waits until all is healthy. */
 export const restart = (stack: Stack): Promise<boolean> => up(stack);
 
-export const pidOf = async (stack: Stack, name: Process): Promise<number> => {
-  const pid = (await status(stack)).find((process) => process.name === name)?.pid;
-  if (pid === undefined) throw new Error(`${name} does not run`);
+export const pidOf = async (stack: Stack, part: Part): Promise<number> => {
+  const pid = (await status(stack)).find((found) => found.part === part)?.pid;
+  if (pid === undefined) throw new Error(`${part} does not run`);
   return pid;
 };
 
-export const logOf = (stack: Stack, name: Process): string => readFileSync(join(stack.state, `${name}.log`), 'utf8');
+export const logOf = (stack: Stack, part: Part): string => readFileSync(join(stack.state, `${part}.log`), 'utf8');
 
 /** All of PostgreSQL's files: tables, WAL, everything. */
 export const dataOf = (stack: Stack): string => dataFolderOf(stack);
@@ -115,5 +109,3 @@ export const setup = async (project: TestProject): Promise<() => Promise<void>> 
     await shared[Symbol.asyncDispose]();
   };
 };
-
-export const EVERY_PROCESS: readonly Process[] = ['postgres', ...SERVICES];

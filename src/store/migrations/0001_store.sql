@@ -96,6 +96,15 @@ create table idempotency (
   create_time timestamptz not null default now(),
   primary key (principal, method, request_id)
 );
+create index idempotency_age on idempotency (create_time);
+
+-- What a create has asked the key service for, until the create is done. What stays here was interrupted: the worker
+-- destroys what it left behind.
+create table unfinished_creates (
+  -- `scopes/{uid}` or `keyRings/{key_ring}/keys/{key}`.
+  key_resource text primary key,
+  create_time timestamptz not null default now()
+);
 
 create table outbox (
   id bigint generated always as identity primary key,
@@ -137,7 +146,7 @@ create index purges_resource on purges (resource);
 create index purges_list on purges (delete_time desc, uid desc);
 create index purges_due on purges (purge_time) where state <> 'DONE';
 create index purges_below on purges (instance_uid, group_uid) where state <> 'DONE';
-create index purges_absorbed on purges (absorbed_by) where state <> 'DONE';
+create index purges_absorbed on purges (absorbed_by) where absorbed_by is not null;
 
 -- Born in the deleting transaction: the record and the job, together or not at all.
 create function schedule_purge(p_uid uuid, p_kind text, p_instance_uid uuid, p_group_uid uuid, p_resource text, p_purge_time timestamptz, p_deleted_by text)
@@ -163,16 +172,19 @@ grant execute on function schedule_purge, unschedule_purge to store;
 
 grant select, insert, update on instances, secret_groups, secrets, secret_versions to store;
 grant select, insert, update, delete on bindings, idempotency to store;
-grant select, insert, delete on outbox to store;
+grant select, insert, delete on outbox, unfinished_creates to store;
 grant select, update on bindings_epoch to store;
 grant select on purges to store;
 
 -- The worker sees names, states and times; of a version it can erase the ciphertext and the wrapped DEK, not read them.
 grant select (instance_uid, state, root_key, revision), update (state, revision, update_time), delete on instances to worker;
-grant select (instance_uid, group_uid, state, revision), update (state, revision, update_time), delete on secret_groups to worker;
-grant select (instance_uid, group_uid, secret_uid, secret_id, state, revision), update (state, revision, update_time), delete on secrets to worker;
-grant select (instance_uid, secret_uid, version, state, revision), update (state, revision, wrapped_dek, sealed, destroy_time), delete
+grant select (ctid, instance_uid, group_uid, state, revision), update (state, revision, update_time), delete on secret_groups to worker;
+grant select (ctid, instance_uid, group_uid, secret_uid, secret_id, state, revision), update (state, revision, update_time), delete
+  on secrets to worker;
+grant select (ctid, instance_uid, secret_uid, version, state, revision), update (state, revision, wrapped_dek, sealed, destroy_time), delete
   on secret_versions to worker;
 grant select, update on purges to worker;
 grant select, delete on bindings to worker;
 grant select, update on bindings_epoch to worker;
+grant select, update, delete on unfinished_creates to worker;
+grant select (principal, method, request_id, create_time), delete on idempotency to worker;

@@ -2,14 +2,18 @@ import { v7 as uuidv7 } from 'uuid';
 import { CreateInstanceRequest, Instance } from '../../gen/strongroom/secrets/v1/instance_service.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkLabels, checkRetention, checkText } from '../fields.ts';
-import { assertNew, exists } from '../load.ts';
+import { assertNew, exists, givenUp } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { instanceName, parseId } from '../names.ts';
 import { insertInstance, selectInstance } from '../sql/instances.ts';
+import { beginCreate, endCreate } from '../sql/unfinished-creates.ts';
 import type { Store } from '../store.ts';
 
-/** The root key comes first: a key without an instance opens nothing, an instance without a key would be of no use. */
+/**
+ * The root key comes first: an instance without a key would be of no use. That it was asked for is recorded before, so that
+ * the worker finds a key whose instance never came to be.
+ */
 export const createInstance = (store: Store, request: CreateInstanceRequest, call: Call): Promise<Instance> => {
   const instance = parseId(request.instanceId, 'instance_id');
   const name = instanceName({ instance });
@@ -18,7 +22,7 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
   const labels = checkLabels(given.labels, 'instance.labels');
   const retentionSeconds = checkRetention(given.retention, 'instance.retention', store.retention);
   const instanceUid = uuidv7();
-  let rootKey = '';
+  const rootKey = `keyRings/provider/keys/${instanceUid}`;
 
   return mutate(store, call, {
     request,
@@ -26,12 +30,14 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
     prepare: async () => {
       await assertNew(store.db.read, name);
       if (await selectInstance(store.db.read, { instance })) throw exists(name);
+      await store.db.transaction((tx) => beginCreate(tx, rootKey));
       const key = { parent: 'keyRings/provider', rootKeyId: instanceUid, owner: instanceUid, correlationId: call.correlationId };
-      rootKey = (await store.keys.createRootKey(key, call)).name;
+      await store.keys.createRootKey(key, call);
     },
     change: async (tx) => {
       const row = await insertInstance(tx, { instanceUid, instanceId: instance, displayName, labels, retentionSeconds, rootKey });
       if (!row) throw exists(name);
+      if (!(await endCreate(tx, rootKey))) throw givenUp(name);
       call.annotate({ instanceUid });
       return toInstance(row);
     },

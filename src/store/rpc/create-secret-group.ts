@@ -2,16 +2,17 @@ import { v7 as uuidv7 } from 'uuid';
 import { CreateSecretGroupRequest, SecretGroup } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkLabels, checkText } from '../fields.ts';
-import { assertNew, exists, loadGroup, loadInstance } from '../load.ts';
+import { assertNew, exists, givenUp, loadGroup, loadInstance } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { groupName, parseId, parseInstance } from '../names.ts';
 import { holdInstance } from '../sql/instances.ts';
 import { insertGroup, selectGroup } from '../sql/secret-groups.ts';
+import { beginCreate, endCreate } from '../sql/unfinished-creates.ts';
 import { assertActive } from '../state.ts';
 import type { Store } from '../store.ts';
 
-/** The scope key comes first: a scope without a group opens nothing. */
+/** The scope comes first, and before it the record that it was asked for; see create-instance.ts. */
 export const createSecretGroup = (store: Store, request: CreateSecretGroupRequest, call: Call): Promise<SecretGroup> => {
   const parent = parseInstance(request.parent, 'parent');
   const path = { ...parent, group: parseId(request.secretGroupId, 'secret_group_id') };
@@ -20,6 +21,8 @@ export const createSecretGroup = (store: Store, request: CreateSecretGroupReques
   const displayName = checkText(given.displayName, 'secret_group.display_name', 63);
   const labels = checkLabels(given.labels, 'secret_group.labels');
   const groupUid = uuidv7();
+  const scope = `scopes/${groupUid}`;
+  call.annotate({ resource: name });
 
   return mutate(store, call, {
     request,
@@ -29,6 +32,7 @@ export const createSecretGroup = (store: Store, request: CreateSecretGroupReques
       assertActive(request.parent, instance.state);
       await assertNew(store.db.read, name);
       if (await selectGroup(store.db.read, path)) throw exists(name);
+      await store.db.transaction((tx) => beginCreate(tx, scope));
       const callContext = { principal: call.principal, resource: name, correlationId: call.correlationId };
       await store.scopes.createScope(
         { scopeUid: groupUid, rootKey: instance.root_key, instanceUid: instance.instance_uid, callContext },
@@ -40,7 +44,8 @@ export const createSecretGroup = (store: Store, request: CreateSecretGroupReques
       assertActive(request.parent, instance.state);
       if (!(await insertGroup(tx, { instanceUid: instance.instance_uid, groupUid, groupId: path.group, displayName, labels })))
         throw exists(name);
-      call.annotate({ resource: name, instanceUid: instance.instance_uid });
+      if (!(await endCreate(tx, scope))) throw givenUp(name);
+      call.annotate({ instanceUid: instance.instance_uid });
       return toGroup(await loadGroup(tx, path));
     },
   });

@@ -24,6 +24,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
   const value = request.payload && parsePayload(request.payload);
   const secretUid = uuidv7();
   let sealed: Sealed | undefined;
+  call.annotate({ resource: name });
 
   return mutate(store, call, {
     request,
@@ -50,7 +51,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
       if (!(await insertSecret(tx, secret))) throw exists(name);
       if (value && sealed)
         await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
-      call.annotate({ resource: name, instanceUid, attributes: value ? { version: '1' } : {} });
+      call.annotate({ instanceUid, attributes: value ? { version: '1' } : {} });
       return toSecret(await loadSecret(tx, path));
     },
   });

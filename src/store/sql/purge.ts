@@ -163,13 +163,14 @@ const IN_SCOPE = `s.instance_uid = $1 and ($2::uuid is null or s.group_uid = $2)
 
 export const removeVersions = async (tx: Queryable, p: Purge, after: Cursor, limit: number): Promise<Batch> => {
   await walkIndexes(tx);
+  // The limit inside keeps the planner from turning the join around.
   const text = `with doomed as materialized (
-      select s.group_uid, s.secret_id, v.secret_uid, v.version from secrets s join secret_versions v using (instance_uid, secret_uid)
-      where ${IN_SCOPE} and (s.group_uid, s.secret_id) >= ($4::uuid, $5::text) and (s.group_uid, s.secret_id, v.version) > ($4, $5, $6::int)
-      order by s.group_uid, s.secret_id, v.version limit $7),
-    gone as (
-      delete from secret_versions v using doomed d
-      where v.instance_uid = $1 and v.secret_uid = d.secret_uid and v.version = d.version returning 1)
+      select s.group_uid, s.secret_id, v.version, v.place from secrets s cross join lateral (
+        select version, ctid as place from secret_versions
+        where instance_uid = $1 and secret_uid = s.secret_uid and (s.group_uid, s.secret_id, version) > ($4, $5, $6::int)
+        order by version limit $7) v
+      where ${IN_SCOPE} and (s.group_uid, s.secret_id) >= ($4::uuid, $5::text) order by s.group_uid, s.secret_id, v.version limit $7),
+    gone as (delete from secret_versions where ctid = any(array(select place from doomed)) returning 1)
     select group_uid, secret_id, version, (select count(*) from gone)::int as removed from doomed
     order by group_uid desc, secret_id desc, version desc limit 1`;
   const values = [...scopeOf(p), after.group_uid, after.secret_id, after.version, limit];
@@ -179,9 +180,9 @@ export const removeVersions = async (tx: Queryable, p: Purge, after: Cursor, lim
 export const removeSecrets = async (tx: Queryable, p: Purge, after: Cursor, limit: number): Promise<Batch> => {
   await walkIndexes(tx);
   const text = `with doomed as materialized (
-      select s.group_uid, s.secret_id, s.secret_uid from secrets s
+      select s.group_uid, s.secret_id, s.ctid as place from secrets s
       where ${IN_SCOPE} and (s.group_uid, s.secret_id) > ($4::uuid, $5::text) order by s.group_uid, s.secret_id limit $6),
-    gone as (delete from secrets s using doomed d where s.instance_uid = $1 and s.secret_uid = d.secret_uid returning 1)
+    gone as (delete from secrets where ctid = any(array(select place from doomed)) returning 1)
     select group_uid, secret_id, (select count(*) from gone)::int as removed from doomed order by group_uid desc, secret_id desc limit 1`;
   const values = [...scopeOf(p), after.group_uid, after.secret_id, limit];
   return batchOf(await tx.query<Counted>({ name: 'purge.removeSecrets', text, values }));
@@ -191,13 +192,12 @@ export const removeGroups = async (tx: Queryable, p: Purge, after: Cursor, limit
   if (p.kind === 'SECRET') return batchOf([]);
   await walkIndexes(tx);
   const text = `with doomed as materialized (
-      select group_uid from secret_groups where instance_uid = $1 and ($2::uuid is null or group_uid = $2) and group_uid > $3
+      select group_uid, ctid as place from secret_groups where instance_uid = $1 and ($2::uuid is null or group_uid = $2) and group_uid > $3
       order by group_uid limit $4),
-    gone as (delete from secret_groups g using doomed d where g.instance_uid = $1 and g.group_uid = d.group_uid returning 1)
+    gone as (delete from secret_groups where ctid = any(array(select place from doomed)) returning 1)
     select group_uid, (select count(*) from gone)::int as removed from doomed order by group_uid desc limit 1`;
-  return batchOf(
-    await tx.query<Counted>({ name: 'purge.removeGroups', text, values: [p.instance_uid, p.group_uid, after.group_uid, limit] }),
-  );
+  const values = [p.instance_uid, p.group_uid, after.group_uid, limit];
+  return batchOf(await tx.query<Counted>({ name: 'purge.removeGroups', text, values }));
 };
 
 export type Counter = 'versions' | 'secrets' | 'groups';

@@ -41,8 +41,9 @@ const empty = async (worker: Worker, purge: Purge, turn: Turn, [kind, remove]: (
     });
     if (!batch) return false;
     metrics.purgeRows.inc({ kind }, batch.removed);
-    if (batch.removed < size) return true;
     const tookMs = performance.now() - start;
+    worker.log.debug({ job: purge.uid, state: kind, count: batch.removed, ms: Math.round(tookMs) }, 'rows removed');
+    if (batch.removed < size) return true;
     size = nextBatch(size, tookMs);
     after = batch.last;
     await pause(pauseAfter(tookMs), undefined, { signal: turn.signal });

@@ -1,0 +1,64 @@
+// `make bench`: what operations cost, on a stack of its own that is gone at the end. See docs/performance.md.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { startStack } from '../test/support/stack.ts';
+import { startChild } from './child.ts';
+import { describeMachine, sayMachine } from './machine.ts';
+import { measure, type Bench } from './measure.ts';
+import { parseOptions, type Options } from './options.ts';
+import { profile } from './profile.ts';
+import { memoryOfAll, notesOf, rowsOf, tableOf } from './report.ts';
+import { buildWorld, pidsOf } from './world.ts';
+
+const RESULTS = join(import.meta.dirname, 'results');
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+let interrupted: NodeJS.Signals | undefined;
+const check = (): void => {
+  if (interrupted) throw new Error(`interrupted by ${interrupted}`);
+};
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (!interrupted) say('ending, and removing the stack ...');
+    interrupted = signal;
+  });
+}
+
+const bench = async (options: Options): Promise<boolean> => {
+  say('starting a stack of its own ...');
+  await using running = await startStack();
+  check();
+  const { stack } = running;
+  const machine = await describeMachine(stack);
+  say(sayMachine(machine));
+  await using echo = startChild('echo-server.ts');
+  await using load = startChild('load.ts');
+  const world = await buildWorld(stack, await echo.ask<number>('serve', stack));
+  check();
+  await load.ask('prepare', world);
+  const ready: Bench = { world, load, pids: { ...(await pidsOf(stack)), echo: echo.pid }, check, say };
+  if (options.profile) {
+    say(await profile(ready, options.profile, options.seconds, RESULTS));
+    return true;
+  }
+
+  const cells = await measure(ready, options);
+  const [rows, memory] = [rowsOf(cells, machine.cores), memoryOfAll(cells)];
+  const date = new Date().toISOString();
+  mkdirSync(RESULTS, { recursive: true });
+  const file = join(RESULTS, `${date.slice(0, 19).replaceAll(':', '')}.json`);
+  writeFileSync(
+    file,
+    `${JSON.stringify({ date, machine, seconds: options.seconds, rounds: options.rounds, rows, memory, cells }, undefined, 1)}\n`,
+  );
+  say(`\n${tableOf(rows)}\n\n${notesOf(rows, memory).join('\n')}\n${relative('', file)}`);
+  return rows.every(({ errors }) => errors === 0);
+};
+
+try {
+  if (!(await bench(parseOptions(process.argv.slice(2))))) throw new Error('some calls failed; see above');
+} catch (error) {
+  process.stderr.write(`✗ ${error instanceof Error ? error.message : 'unknown error'}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,154 @@
+// One call of every RPC, on resources that are there and in the state that the call needs: what stops it, then, is that
+// its caller may not make it.
+import { randomUUID } from 'node:crypto';
+import { Event, Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import type { DekContext } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
+import { Binding, Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
+import { Instance } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
+import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
+import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
+import type { Clients, Options } from '../support/clients.ts';
+import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
+
+export interface Targets extends Tenant {
+  secret: string;
+  scope: string;
+  context: DekContext;
+  wrappedDek: Buffer;
+  /** Each of these has one call that wants to see it gone. */
+  doomed: { instance: string; group: string; secret: string; version: string; scope: string; rootKey: string };
+  /** And each of these one that wants it back. */
+  deleted: { instance: string; group: string; secret: string };
+  purge: string;
+}
+
+const stranger = 'spiffe://strongroom.internal/somebody';
+
+export const makeTargets = async (
+  operator: Clients,
+  app: Clients,
+  store: Clients,
+  bindApp: (group: string) => Promise<void>,
+): Promise<Targets> => {
+  const tenant = await newTenant(operator);
+  const { instance, instanceUid, group, rootKey } = tenant;
+  await bindApp(group);
+  const newSecret = async (secretId: string) => {
+    const made = { parent: group, secretId, payload: text('a value'), ...fresh() };
+    return (await app.secrets.createSecret(made)).name;
+  };
+  const newGroup = async (secretGroupId: string) =>
+    (await operator.groups.createSecretGroup({ parent: instance, secretGroupId, ...fresh() })).name;
+  const newScope = async (under: string, owner: string) =>
+    (await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey: under, instanceUid: owner })).name;
+
+  const [secret, doomedSecret, deletedSecret] = [await newSecret('kept'), await newSecret('doomed'), await newSecret('deleted')];
+  await app.secrets.addSecretVersion({ parent: secret, payload: text('another'), ...fresh() });
+  const [doomedGroup, deletedGroup] = [await newGroup('doomed'), await newGroup('deleted')];
+  const [doomedInstance, deletedInstance] = [await newTenant(operator), await newTenant(operator)];
+  const { uid } = await operator.secrets.deleteSecret({ name: deletedSecret, ...fresh() });
+  await operator.groups.deleteSecretGroup({ name: deletedGroup, ...fresh() });
+  await operator.instances.deleteInstance({ name: deletedInstance.instance, ...fresh() });
+  const gone = await operator.secrets.deleteSecret({ name: await newSecret('purged'), ...fresh() });
+
+  const scope = await newScope(rootKey, instanceUid);
+  const context: DekContext = { instanceUid, resourceUid: uid, version: 1 };
+  const { wrappedDek } = await store.envelopes.generateDek({ scope, context });
+  const owner = randomUUID();
+  const doomedKey = await store.keys.createRootKey({ parent: 'keyRings/provider', rootKeyId: owner, owner });
+  return {
+    ...tenant,
+    secret,
+    scope,
+    context,
+    wrappedDek,
+    doomed: {
+      instance: doomedInstance.instance,
+      group: doomedGroup,
+      secret: doomedSecret,
+      version: `${await newSecret('spent')}/versions/1`,
+      scope: await newScope(rootKey, instanceUid),
+      rootKey: doomedKey.name,
+    },
+    deleted: { instance: deletedInstance.instance, group: deletedGroup, secret: deletedSecret },
+    purge: `purges/${gone.uid}`,
+  };
+};
+
+type MakeCall = (as: Clients, on: Targets, options: Options) => Promise<unknown>;
+
+const event = (): Event =>
+  Event.fromPartial({
+    eventId: randomUUID(),
+    occurTime: new Date(),
+    action: 'test.event.append',
+    principal: stranger,
+    outcome: Event_Outcome.SUCCESS,
+  });
+
+/** By service and method. */
+export const CALLS: Readonly<Record<string, MakeCall>> = {
+  'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
+  'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),
+  'InstanceService/ListInstances': (as, _, o) => as.instances.listInstances({}, o),
+  'InstanceService/UpdateInstance': (as, on, o) =>
+    as.instances.updateInstance({ instance: Instance.fromPartial({ name: on.instance, displayName: 'new' }), ...fresh() }, o),
+  'InstanceService/DeleteInstance': (as, on, o) => as.instances.deleteInstance({ name: on.doomed.instance, ...fresh() }, o),
+  'InstanceService/UndeleteInstance': (as, on, o) => as.instances.undeleteInstance({ name: on.deleted.instance, ...fresh() }, o),
+
+  'SecretGroupService/CreateSecretGroup': (as, on, o) =>
+    as.groups.createSecretGroup({ parent: on.instance, secretGroupId: newId('m'), ...fresh() }, o),
+  'SecretGroupService/GetSecretGroup': (as, on, o) => as.groups.getSecretGroup({ name: on.group }, o),
+  'SecretGroupService/ListSecretGroups': (as, on, o) => as.groups.listSecretGroups({ parent: on.instance }, o),
+  'SecretGroupService/UpdateSecretGroup': (as, on, o) =>
+    as.groups.updateSecretGroup({ secretGroup: SecretGroup.fromPartial({ name: on.group, displayName: 'new' }), ...fresh() }, o),
+  'SecretGroupService/DeleteSecretGroup': (as, on, o) => as.groups.deleteSecretGroup({ name: on.doomed.group, ...fresh() }, o),
+  'SecretGroupService/UndeleteSecretGroup': (as, on, o) => as.groups.undeleteSecretGroup({ name: on.deleted.group, ...fresh() }, o),
+
+  'SecretService/CreateSecret': (as, on, o) =>
+    as.secrets.createSecret({ parent: on.group, secretId: newId('m'), payload: text('a value'), ...fresh() }, o),
+  'SecretService/GetSecret': (as, on, o) => as.secrets.getSecret({ name: on.secret }, o),
+  'SecretService/ListSecrets': (as, on, o) => as.secrets.listSecrets({ parent: on.group }, o),
+  'SecretService/UpdateSecret': (as, on, o) =>
+    as.secrets.updateSecret({ secret: Secret.fromPartial({ name: on.secret, description: 'new' }), ...fresh() }, o),
+  'SecretService/DeleteSecret': (as, on, o) => as.secrets.deleteSecret({ name: on.doomed.secret, ...fresh() }, o),
+  'SecretService/UndeleteSecret': (as, on, o) => as.secrets.undeleteSecret({ name: on.deleted.secret, ...fresh() }, o),
+  'SecretService/AddSecretVersion': (as, on, o) => as.secrets.addSecretVersion({ parent: on.secret, payload: text('next'), ...fresh() }, o),
+  'SecretService/GetSecretVersion': (as, on, o) => as.secrets.getSecretVersion({ name: `${on.secret}/versions/1` }, o),
+  'SecretService/ListSecretVersions': (as, on, o) => as.secrets.listSecretVersions({ parent: on.secret }, o),
+  'SecretService/EnableSecretVersion': (as, on, o) => as.secrets.enableSecretVersion({ name: `${on.secret}/versions/2`, ...fresh() }, o),
+  'SecretService/DisableSecretVersion': (as, on, o) => as.secrets.disableSecretVersion({ name: `${on.secret}/versions/2`, ...fresh() }, o),
+  'SecretService/DestroySecretVersion': (as, on, o) => as.secrets.destroySecretVersion({ name: on.doomed.version, ...fresh() }, o),
+
+  'SecretAccessService/AccessSecretVersion': (as, on, o) => as.access.accessSecretVersion({ name: `${on.secret}/versions/1` }, o),
+
+  'BindingService/CreateBinding': (as, on, o) => as.bindings.createBinding({ binding: bindingOn(on.group), ...fresh() }, o),
+  'BindingService/ListBindings': (as, on, o) => as.bindings.listBindings({ scope: on.group }, o),
+  'BindingService/DeleteBinding': (as, on, o) => as.bindings.deleteBinding({ binding: bindingOn(on.group), ...fresh() }, o),
+
+  'PurgeService/GetPurge': (as, on, o) => as.purges.getPurge({ name: on.purge }, o),
+  'PurgeService/ListPurges': (as, _, o) => as.purges.listPurges({}, o),
+
+  'KeyService/CreateRootKey': (as, on, o) =>
+    as.keys.createRootKey({ parent: 'keyRings/provider', rootKeyId: newId('m'), owner: on.instanceUid }, o),
+  'KeyService/GetRootKey': (as, on, o) => as.keys.getRootKey({ name: on.rootKey }, o),
+  'KeyService/DestroyRootKey': (as, on, o) => as.keys.destroyRootKey({ name: on.doomed.rootKey }, o),
+
+  'EnvelopeService/CreateScope': (as, on, o) =>
+    as.envelopes.createScope({ scopeUid: randomUUID(), rootKey: on.rootKey, instanceUid: on.instanceUid }, o),
+  'EnvelopeService/GetScope': (as, on, o) => as.envelopes.getScope({ name: on.scope }, o),
+  'EnvelopeService/DestroyScope': (as, on, o) => as.envelopes.destroyScope({ name: on.doomed.scope }, o),
+  'EnvelopeService/GenerateDek': (as, on, o) => as.envelopes.generateDek(dek(on), o),
+  'EnvelopeService/UnwrapDek': (as, on, o) => as.envelopes.unwrapDek(dek(on), o),
+  'EnvelopeService/BatchGenerateDeks': (as, on, o) => as.envelopes.batchGenerateDeks({ requests: [dek(on)] }, o),
+  'EnvelopeService/BatchUnwrapDeks': (as, on, o) => as.envelopes.batchUnwrapDeks({ requests: [dek(on)] }, o),
+
+  'AuditWriterService/AppendEvents': (as, _, o) => as.auditWriter.appendEvents({ events: [event()] }, o),
+  'AuditService/ListEntries': (as, _, o) => as.auditLog.listEntries({ pageSize: 1 }, o),
+  'AuditService/GetEntry': (as, _, o) => as.auditLog.getEntry({ index: 0n }, o),
+  'AuditService/GetCheckpoint': (as, _, o) => as.auditLog.getCheckpoint({}, o),
+  'AuditService/GetInclusionProof': (as, _, o) => as.auditLog.getInclusionProof({ index: 0n }, o),
+};
+
+const bindingOn = (scope: string) => Binding.fromPartial({ scope, principal: stranger, role: Role.READER });
+const dek = ({ scope, context, wrappedDek }: Targets) => ({ scope, context, wrappedDek, callContext: undefined });

@@ -1,0 +1,158 @@
+// Who may call what: every caller × every RPC there is, as the descriptors list them. A new RPC fails here until the table
+// says who may call it.
+import type { ServiceError } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { CALLERS, SERVICES, spiffeIdOf } from '../../src/dev/stack.ts';
+import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
+import { entriesOf, sizeOf } from '../support/audit-log.ts';
+import { clientsOf, type Clients } from '../support/clients.ts';
+import { rpcs } from '../support/descriptors.ts';
+import { clientsAs, spiffe } from '../support/identities.ts';
+import { properRefusal } from '../support/refusals.ts';
+import { bind, newId, newTenant } from '../support/tenants.ts';
+import { CALLS, makeTargets, type Targets } from './calls.ts';
+
+// operator administers by configuration; manager, reader and payloads are bound to the instance as MANAGER, READER and
+// SECRETS_READER; app is bound to the group as WRITER and SECRETS_READER; app2 has no binding; neighbour has every role, in
+// another instance; the last four are our services.
+const MATRIX = `
+                                                      operator manager reader payloads app app2 neighbour auditor store keys worker audit
+secrets.v1.InstanceService/CreateInstance             yes      -       -      -        -   -    -         -       -     -    -      -
+secrets.v1.InstanceService/GetInstance                yes      yes     yes    yes      -   -    -         -       -     -    -      -
+secrets.v1.InstanceService/ListInstances              yes      -       -      -        -   -    -         -       -     -    -      -
+secrets.v1.InstanceService/UpdateInstance             yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.InstanceService/DeleteInstance             yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.InstanceService/UndeleteInstance           yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/CreateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/GetSecretGroup          yes      yes     yes    yes      yes -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/ListSecretGroups        yes      yes     yes    yes      -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/UpdateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/DeleteSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/UndeleteSecretGroup     yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretService/CreateSecret                 yes      yes     -      -        yes -    -         -       -     -    -      -
+secrets.v1.SecretService/GetSecret                    yes      yes     yes    yes      yes -    -         -       -     -    -      -
+secrets.v1.SecretService/ListSecrets                  yes      yes     yes    yes      yes -    -         -       -     -    -      -
+secrets.v1.SecretService/UpdateSecret                 yes      yes     -      -        yes -    -         -       -     -    -      -
+secrets.v1.SecretService/DeleteSecret                 yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretService/UndeleteSecret               yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretService/AddSecretVersion             yes      yes     -      -        yes -    -         -       -     -    -      -
+secrets.v1.SecretService/GetSecretVersion             yes      yes     yes    yes      yes -    -         -       -     -    -      -
+secrets.v1.SecretService/ListSecretVersions           yes      yes     yes    yes      yes -    -         -       -     -    -      -
+secrets.v1.SecretService/EnableSecretVersion          yes      yes     -      -        yes -    -         -       -     -    -      -
+secrets.v1.SecretService/DisableSecretVersion         yes      yes     -      -        yes -    -         -       -     -    -      -
+secrets.v1.SecretService/DestroySecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      yes      yes -    -         -       -     -    -      -
+secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.BindingService/DeleteBinding               yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.PurgeService/GetPurge                      yes      -       -      -        -   -    -         -       -     -    -      -
+secrets.v1.PurgeService/ListPurges                    yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyService/CreateRootKey                      -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.KeyService/GetRootKey                         yes      -       -      -        -   -    -         -       yes   -    yes    -
+keys.v1.KeyService/DestroyRootKey                     -        -       -      -        -   -    -         -       -     -    yes    -
+keys.v1.EnvelopeService/CreateScope                   -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/GetScope                      yes      -       -      -        -   -    -         -       yes   -    yes    -
+keys.v1.EnvelopeService/DestroyScope                  -        -       -      -        -   -    -         -       yes   -    yes    -
+keys.v1.EnvelopeService/GenerateDek                   -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/UnwrapDek                     -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/BatchGenerateDeks             -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/BatchUnwrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -
+audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    -
+audit.v1.AuditService/ListEntries                     -        -       -      -        -   -    -         yes     -     -    -      -
+audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -
+audit.v1.AuditService/GetCheckpoint                   -        -       -      -        -   -    -         yes     -     -    -      -
+audit.v1.AuditService/GetInclusionProof               -        -       -      -        -   -    -         yes     -     -    yes    -
+`;
+
+const [header = [], ...lines] = MATRIX.trim()
+  .split('\n')
+  .map((line) => line.trim().split(/ +/));
+const rows = lines.map(([name = '', ...cells]) => ({ name, cells, call: CALLS[name.slice(name.indexOf('v1.') + 3)] }));
+
+const stack = inject('stack');
+const KNOWN = [...CALLERS, ...SERVICES];
+const BOUND = ['manager', 'reader', 'payloads', 'neighbour'] as const;
+const path = Object.fromEntries(BOUND.map((name) => [name, newId(name)])) as Record<(typeof BOUND)[number], string>;
+const ids: Readonly<Record<string, string>> = Object.fromEntries([
+  ...KNOWN.map((name) => [name, spiffeIdOf(name)]),
+  ...BOUND.map((name) => [name, spiffe(path[name])]),
+]);
+const callers: Record<string, Clients> = {};
+let targets: Targets;
+let begin = 0n;
+/** Of every call that was to be denied: who made it, by its correlation id. */
+const denials = new Map<string, string>();
+
+beforeAll(async () => {
+  for (const name of KNOWN) callers[name] = clientsOf(stack, name);
+  for (const name of BOUND) callers[name] = await clientsAs(stack, path[name]);
+  const { operator, app, store, auditor } = callers as Record<'operator' | 'app' | 'store' | 'auditor', Clients>;
+  targets = await makeTargets(operator, app, store, (group) => bind(operator, group, ids['app']!, Role.WRITER, Role.SECRETS_READER));
+  const { READER, SECRETS_READER, WRITER, MANAGER } = Role;
+  for (const instance of [targets.instance, targets.doomed.instance, targets.deleted.instance]) {
+    await bind(operator, instance, spiffe(path.manager), MANAGER);
+    await bind(operator, instance, spiffe(path.reader), READER);
+    await bind(operator, instance, spiffe(path.payloads), SECRETS_READER);
+  }
+  await bind(operator, (await newTenant(operator)).instance, spiffe(path.neighbour), READER, SECRETS_READER, WRITER, MANAGER);
+  begin = await sizeOf(auditor);
+});
+afterAll(() => Object.values(callers).forEach((clients) => clients[Symbol.dispose]()));
+
+describe('the table of callers and RPCs', () => {
+  it('has a row for every RPC in the descriptors, and none for another', () => {
+    const there = rpcs().map(({ name }) => name.replace('strongroom.', ''));
+    expect(rows.map(({ name }) => name).sort()).toEqual(there.sort());
+    expect(header.toSorted()).toEqual(Object.keys(ids).sort());
+  });
+
+  it('says yes or no in every cell, and has a call for every row', () => {
+    for (const { name, cells, call } of rows) {
+      expect(cells, name).toHaveLength(header.length);
+      expect(
+        cells.filter((cell) => cell !== 'yes' && cell !== '-'),
+        name,
+      ).toEqual([]);
+      expect(call, name).toBeDefined();
+    }
+  });
+});
+
+describe('what the table says is so', () => {
+  it.each(rows)('$name', async ({ name, cells, call }) => {
+    const found: Record<string, string> = {};
+    const codes: string[] = [];
+    const expected = header.map((caller, i) => [caller, cells[i]!] as const);
+    // Who is to be denied goes first: then all is there that he must not touch.
+    for (const [caller, cell] of expected.toSorted(([, a], [, b]) => a.localeCompare(b))) {
+      const correlationId = newId('matrix');
+      const outcome = await call!(callers[caller]!, targets, { metadata: { 'x-correlation-id': correlationId } }).then(
+        () => 'OK',
+        (error: unknown) => properRefusal(error as ServiceError).code,
+      );
+      const denied = outcome === 'PERMISSION_DENIED' || outcome === 'UNAUTHENTICATED';
+      found[caller] = denied ? '-' : 'yes';
+      if (cell === '-') denials.set(correlationId, `${name} ${ids[caller]}`);
+      else codes.push(outcome);
+    }
+    expect(found).toEqual(Object.fromEntries(expected));
+    // That a call is allowed means something only if it can succeed.
+    expect(codes).toContain('OK');
+  });
+
+  it('and every denied call is in the audit log, once, as DENIED, under its caller', async () => {
+    const entries = await entriesOf(callers['auditor']!, {}, begin);
+    const found = entries
+      .map(({ event }) => event!)
+      .filter(({ correlationId }) => denials.has(correlationId))
+      .map(({ correlationId, principal, outcome, reason }) => {
+        const told = denials.get(correlationId)!;
+        return { told, asExpected: told.endsWith(` ${principal}`), outcome, reason };
+      });
+    expect(found.map(({ told }) => told).sort()).toEqual([...denials.values()].sort());
+    const { DENIED } = Event_Outcome;
+    expect(found.filter((one) => !one.asExpected || one.outcome !== DENIED || one.reason !== 'PERMISSION_DENIED')).toEqual([]);
+    expect(found.length).toBeGreaterThan(300);
+  });
+});

@@ -1,0 +1,31 @@
+// The audit log as a test reads it: whole answers instead of pages, and waiting for what arrives through an outbox.
+import { vi } from 'vitest';
+import type { Entry, ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import type { Clients } from './clients.ts';
+
+type Filter = Partial<Pick<ListEntriesRequest, 'resource' | 'correlationId' | 'principal'>>;
+
+/** All entries that a filter finds from this index on, oldest first. */
+export const entriesOf = async (auditor: Clients, filter: Filter, from = 0n): Promise<Entry[]> => {
+  const found: Entry[] = [];
+  for (let pageToken = ''; ;) {
+    const page = await auditor.auditLog.listEntries({ ...filter, pageSize: 1_000, pageToken });
+    found.push(...page.entries.filter(({ index }) => index >= from));
+    pageToken = page.nextPageToken;
+    if (pageToken === '' || (page.entries.at(-1)?.index ?? 0n) <= from) return found.toReversed();
+  }
+};
+
+/** The entries of one call, once there are this many. */
+export const entriesOfCall = (auditor: Clients, correlationId: string, count = 1): Promise<Entry[]> =>
+  vi.waitFor(
+    async () => {
+      const entries = await entriesOf(auditor, { correlationId });
+      if (entries.length < count) throw new Error(`of ${count} entries of call ${correlationId} there are ${entries.length}`);
+      return entries;
+    },
+    { timeout: 10_000, interval: 50 },
+  );
+
+/** How many entries there are now. */
+export const sizeOf = async (auditor: Clients): Promise<bigint> => (await auditor.auditLog.getCheckpoint({})).treeSize;
