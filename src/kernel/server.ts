@@ -1,5 +1,6 @@
 // Serves tables: every row wrapped in the steps, the limits that the library lacks, health, reflection, and a stop that
 // lets calls under way end.
+import { BinaryReader } from '@bufbuild/protobuf/wire';
 import {
   Metadata,
   Server,
@@ -58,6 +59,9 @@ const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const UNKNOWN_PEER = new AppError('IDENTITY_INVALID', 'the connection is not known');
 const EXPIRED = new AppError('IDENTITY_INVALID', 'the client certificate has expired; connect again with a new one');
 
+/** Refuses what is not well-formed, which the generated code would repair: a secret must not change on its way. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
 
 /** Decodes within the row's limit; what is wrong becomes an error of ours in place of the library's bare status. */
@@ -70,9 +74,10 @@ const decoder =
       });
     }
     try {
-      return method.requestDeserialize(bytes);
+      // Generated code takes a reader as well; its signature does not say so.
+      return method.requestDeserialize(new BinaryReader(bytes, (text) => UTF8.decode(text)) as unknown as Buffer);
     } catch {
-      return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type');
+      return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type, its texts in UTF-8');
     }
   };
 

@@ -18,7 +18,7 @@ const place: Place = {
 const value = Buffer.from('a value');
 const wrappedDek = Buffer.from('wrapped');
 const call = (): Call =>
-  ({ principal: 'spiffe://t/app', resource: 'r', correlationId: 'c', deadline: Date.now() + 5_000 }) as unknown as Call;
+  ({ principal: 'spiffe://t/app', resource: 'r', facts: {}, correlationId: 'c', deadline: Date.now() + 5_000 }) as unknown as Call;
 
 const keysThat = (methods: Partial<Pick<Keys, 'batchUnwrapDeks' | 'batchGenerateDeks'>>): Keys => methods as Keys;
 const answering =
