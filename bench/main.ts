@@ -8,7 +8,7 @@ import { measure, type Bench } from './measure.ts';
 import { parseOptions, type Options } from './options.ts';
 import { profile } from './profile.ts';
 import { memoryOfAll, notesOf, rowsOf, tableOf } from './report.ts';
-import { buildWorld, pidsOf } from './world.ts';
+import { analyze, buildWorld, pidsOf } from './world.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 
@@ -37,6 +37,7 @@ const bench = async (options: Options): Promise<boolean> => {
   const world = await buildWorld(stack, await echo.ask<number>('serve', stack));
   check();
   await load.ask('prepare', world);
+  await analyze(stack);
   const ready: Bench = { world, load, pids: { ...(await pidsOf(stack)), echo: echo.pid }, check, say };
   if (options.profile) {
     say(await profile(ready, options.profile, options.seconds, RESULTS));

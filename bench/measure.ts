@@ -56,7 +56,7 @@ export const measure = async (bench: Bench, { operations, seconds, rounds }: Pla
   bench.say('warming up ...');
   for (const operation of operations) {
     bench.check();
-    await runCell(bench, operation, 32, WARM_UP_MS);
+    await runCell(bench, operation, Math.max(...IN_FLIGHT), seconds * 1_000);
   }
   for (let round = 1; round <= rounds; round++) {
     for (const inFlight of IN_FLIGHT) {

@@ -14,6 +14,8 @@ export interface EpochCacheOptions<Value> {
 export interface EpochCache<Value> {
   /** To be awaited before `get`, once for each call. */
   confirm(): Promise<Lease>;
+  /** To be called after a change made here. */
+  expire(): void;
   get(key: string): Promise<Value>;
 }
 
@@ -28,6 +30,7 @@ export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCach
 
   return {
     confirm: () => epoch.confirm(),
+    expire: () => epoch.expire(),
     get: (key) => {
       const known = entries.get(key);
       if (known) return known;

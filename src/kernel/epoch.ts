@@ -12,6 +12,8 @@ export type Lease = () => boolean;
 export interface Epoch {
   /** Resolves when the cache may be used; rejects if the database cannot be asked. */
   confirm(): Promise<Lease>;
+  /** After a change made here: the next `confirm` asks the database, so that the change counts from now on. */
+  expire(): void;
   /** Raised by every change: what was loaded in an earlier generation must not enter the cache, nor leave in an answer. */
   readonly generation: number;
 }
@@ -29,11 +31,12 @@ export const openEpoch = ({ query, onChange }: EpochOptions): Epoch => {
   let epoch: bigint | undefined;
   let generation = 0;
   let confirmedAt = -Infinity;
+  let expiries = 0;
   let asking: Promise<void> | undefined;
 
   const ask = (): Promise<void> =>
     (asking ??= (async () => {
-      const startedAt = performance.now();
+      const [given, startedAt] = [expiries, performance.now()];
       try {
         const now = await query();
         if (now !== epoch) {
@@ -41,9 +44,10 @@ export const openEpoch = ({ query, onChange }: EpochOptions): Epoch => {
           onChange();
         }
         epoch = now;
-        confirmedAt = startedAt;
+        // Of a question that was under way at a change made here, nobody knows on which side of it the answer is.
+        if (expiries === given) confirmedAt = startedAt;
       } finally {
-        asking = undefined;
+        if (expiries === given) asking = undefined;
       }
     })());
 
@@ -66,6 +70,11 @@ export const openEpoch = ({ query, onChange }: EpochOptions): Epoch => {
       await answer;
       if (performance.now() - confirmedAt < BOUND_MS) return lease();
       throw tooSlow();
+    },
+    expire: () => {
+      expiries++;
+      confirmedAt = -Infinity;
+      asking = undefined;
     },
     get generation() {
       return generation;

@@ -19,7 +19,7 @@ import { AppError, toAppError, toStatus } from './errors.ts';
 import type { SpiffeId } from './identity.ts';
 import { openListener, type Listener } from './listener.ts';
 import { describe, type Log } from './log.ts';
-import { metrics } from './metrics.ts';
+import { metrics, serveMetrics } from './metrics.ts';
 import { addReflection } from './reflection.ts';
 import { watchRefused, type Refused } from './refused.ts';
 import { compose, type Exchange, type Next } from './steps.ts';
@@ -73,12 +73,16 @@ const decoder =
         metadata: { bytes: String(bytes.length), limit: String(row.limits.requestBytes) },
       });
     }
+    const reader = new BinaryReader(bytes, (text) => UTF8.decode(text));
     try {
       // Generated code takes a reader as well; its signature does not say so.
-      return method.requestDeserialize(new BinaryReader(bytes, (text) => UTF8.decode(text)) as unknown as Buffer);
+      const request = method.requestDeserialize(reader as unknown as Buffer);
+      // It takes what stands before a tag of zero for the whole message.
+      if (reader.pos === reader.len) return request;
     } catch {
-      return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type, its texts in UTF-8');
+      // The same answer as for what is left over.
     }
+    return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type, its texts in UTF-8');
   };
 
 const correlationOf = (call: UnaryCall): string => {
@@ -256,6 +260,7 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
   const readers = new Set<unknown>(config.reflection);
   addReflection(server, [...services, 'grpc.health.v1.Health'], (peer) => readers.has(listener.connection(peer)?.identity));
 
+  const shown = config.metrics && (await serveMetrics(config.metrics, log));
   limitHeaders(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   listener = await openListener({ ...config, tls, log, accept: (socket) => injector.injectConnection(socket) });
@@ -275,6 +280,7 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
       injector.destroy();
       await drained;
       unwatch();
+      await shown?.[Symbol.asyncDispose]();
     },
   };
 };

@@ -8,7 +8,13 @@ import type { Authorize } from '../kernel/table.ts';
 import { permits, type Bindings, type Guarded, type Role } from './access.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
 
-export const openAuthorize = (db: Db, administrators: readonly SpiffeId[]): Authorize => {
+export interface Authorization {
+  readonly authorize: Authorize;
+  /** To be called after a change of bindings: it counts for the next call here, and within a second at every replica. */
+  readonly bindingsChanged: () => void;
+}
+
+export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): Authorization => {
   const load = async (principal: string): Promise<Bindings> => {
     const bindings = new Map<string, Set<Role>>();
     const add = (scope: string, role: Role) => bindings.set(scope, (bindings.get(scope) ?? new Set()).add(role));
@@ -18,10 +24,11 @@ export const openAuthorize = (db: Db, administrators: readonly SpiffeId[]): Auth
   };
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
 
-  return async (call, resource) => {
+  const authorize: Authorize = async (call, resource) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
     const { scope, permission } = resource as Guarded;
     await cache.confirm();
     if (!permits(await cache.get(call.principal), scope, permission)) throw denied(call.action, resource.name);
   };
+  return { authorize, bindingsChanged: () => cache.expire() };
 };

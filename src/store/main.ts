@@ -13,7 +13,7 @@ import { openRelay } from '../kernel/outbox.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
-import { openAuthorize } from './authorize.ts';
+import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
 import { registrations } from './service.ts';
@@ -39,6 +39,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const scopes = stack.use(dial(EnvelopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const relay = stack.use(openRelay(db, auditor, log));
   const tokenKey = readKeyFile(config.tokenKeyFile);
+  const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
 
   const store: Store = {
     db,
@@ -49,6 +50,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
     retention: { defaultSeconds: config.retention.default / 1000, minimumSeconds: Math.max(1, config.retention.minimum / 1000) },
+    bindingsChanged,
     digestKey: derive(tokenKey, 'digest'),
   };
   stack.use(
@@ -57,7 +59,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       log,
       tls,
       registrations: registrations(store),
-      authorize: openAuthorize(db, config.administrators),
+      authorize,
       auditor,
       ready: () => db.ping(),
     }),

@@ -18,6 +18,7 @@ export interface Store {
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;
+  readonly bindingsChanged: () => void;
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;
 }

@@ -67,9 +67,10 @@ describe('signed notes', () => {
     expect(openNote(`first\n\n\u2014 other.example ${sameId}\n`, verifier)).toBeUndefined();
   });
 
-  it('open with foreign signatures beside ours, before and after it', () => {
+  it('open with foreign signatures beside ours, before and after it, and with one of our next key under the same name', () => {
     const foreign = lineOf(openSigner('witness.example', randomBytes(32)).sign('first\n\nsecond\n'));
-    expect(openNote(note.replace(lineOf(note), foreign + lineOf(note) + foreign), verifier)).toBe('first\n\nsecond\n');
+    const next = lineOf(openSigner(verifier.name, Buffer.alloc(32, 8)).sign('first\n\nsecond\n'));
+    expect(openNote(note.replace(lineOf(note), foreign + next + lineOf(note) + foreign), verifier)).toBe('first\n\nsecond\n');
   });
 
   it('are refused whole if a second signature of our key is bad', () => {

@@ -193,6 +193,29 @@ describe('a purge that lost something', () => {
     await reaches(operator, uid, DONE, 15_000);
   });
 
+  it('its lock, so that two work on it at once: still counts every row once', async () => {
+    const tenant = await newTenant(operator, { retentionSeconds: 1 });
+    await fillTables(stack, tenant.groupUid, 10_000, 2);
+    await deleteGroup(tenant.group);
+    await reaches(operator, tenant.groupUid, Purge_State.REMOVING_ROWS);
+    for (let i = 0; i < 2; i++)
+      await inStore(
+        'update graphile_worker._private_jobs set locked_by = null, locked_at = null where key = $1',
+        `purge:${tenant.groupUid}`,
+      );
+    expect(countsOf(await reaches(operator, tenant.groupUid, DONE))).toEqual([1n, 20_000n, 10_000n, 1n]);
+    expect((await actionsOf(tenant.groupUid)).filter((action) => action === 'secrets.group.purge')).toHaveLength(1);
+  });
+
+  it('its last step, after its entry was made: makes no second one', async () => {
+    const uid = await scheduled();
+    const before = await reaches(operator, uid, DONE);
+    await inStore(`update purges set state = 'FINISHING', audit_index = null, receipt = null where uid = $1`, uid);
+    const after = await reaches(operator, uid, DONE);
+    expect(after.auditIndex).toBe(before.auditIndex);
+    expect((await actionsOf(uid)).filter((action) => action === 'secrets.secret.purge')).toHaveLength(1);
+  });
+
   it('its time in the log, as after a restore of the database: makes another entry', async () => {
     const [before, uid] = [await scheduled(), await scheduled()];
     await reaches(operator, before, DONE);

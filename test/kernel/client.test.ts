@@ -1,5 +1,4 @@
 // One service of ours calling another, over real mutual TLS.
-import { createServer } from 'node:net';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,7 +11,7 @@ import { openTls } from '../../src/kernel/tls.ts';
 import { AuditWriterServiceService, type AppendEventsRequest } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { newAuthority, writeTlsFiles } from '../support/certs.ts';
-import { APP, eventually, newSite, recordingLog, scopeTable, spiffe, startServer, type Handler, type Site } from './harness.ts';
+import { APP, eventually, freePort, newSite, recordingLog, scopeTable, spiffe, startServer, type Handler, type Site } from './harness.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -111,12 +110,7 @@ describe('a call to another service', () => {
   });
 
   it('to a port where nobody is fails as unavailable, and succeeds as soon as somebody is, without a restart', async () => {
-    const free = await new Promise<number>((resolve) => {
-      const probe = createServer().listen(0, '127.0.0.1', () => {
-        const { port } = probe.address() as { port: number };
-        probe.close(() => resolve(port));
-      });
-    });
+    const free = await freePort();
     await using world = await open(async ({ name }) => Scope.fromPartial({ name }), { port: free });
     await expect(world.client.getScope({ name: 'scopes/a' }, { deadline: Date.now() + 500 })).rejects.toMatchObject({
       reason: 'KEYS_UNAVAILABLE',

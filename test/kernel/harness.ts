@@ -1,6 +1,7 @@
 // A server of the kernel on real mutual TLS, with one small table, and clients that show exactly what came back.
 import { Client, credentials, Metadata, status, type ChannelOptions, type ServiceError } from '@grpc/grpc-js';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
@@ -204,3 +205,12 @@ export const eventually = async (check: () => boolean, what: string): Promise<vo
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 };
+
+/** A port that was free a moment ago. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });

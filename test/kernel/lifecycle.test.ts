@@ -3,7 +3,20 @@ import type { Client } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HealthService, type HealthCheckResponse } from '../../src/gen/grpc/health/v1/health.ts';
 import { Scope } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
-import { call, connect, contextOf, eventually, newSite, scopeTable, SERVICE, spiffe, startServer, type Site } from './harness.ts';
+import {
+  call,
+  connect,
+  contextOf,
+  eventually,
+  freePort,
+  GET_SCOPE,
+  newSite,
+  scopeTable,
+  SERVICE,
+  spiffe,
+  startServer,
+  type Site,
+} from './harness.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -61,6 +74,18 @@ describe('health', () => {
     // Calls are answered either way: health is for those who choose, not a gate.
     down = true;
     expect((await call(client)).code).toBe('OK');
+  });
+});
+
+describe('metrics', () => {
+  it('are served where the configuration says, count the calls, and name neither resource nor caller', async () => {
+    const port = await freePort();
+    await using server = await startServer(site, { config: { metrics: { host: '127.0.0.1', port } } });
+    expect((await call(server.client())).code).toBe('OK');
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const label = `grpc_server_call_duration_seconds_count{grpc_method="${GET_SCOPE}",grpc_status="OK"} `;
+    expect(Number(text.split(label)[1]?.split('\n')[0])).toBeGreaterThan(0);
+    expect(text).not.toMatch(/scopes\/a|spiffe:/);
   });
 });
 

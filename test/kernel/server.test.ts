@@ -189,6 +189,9 @@ describe('a request', () => {
 
   it.each([
     ['a length beyond the end', Buffer.of(0x0a, 0x7f, 0x41)],
+    ['a field number of zero', Buffer.of(0x00, 0x01)],
+    ['an end of a group that never began', Buffer.of(0x0a, 0x01, 0x41, 0x0c, 0x01)],
+    ['a text that is not UTF-8', Buffer.of(0x0a, 0x02, 0xc3, 0x28)],
     ['an endless varint', Buffer.alloc(20, 0xff)],
     ['a group without an end', Buffer.of(0x0b)],
     ['a wire type that does not exist', Buffer.of(0x0f)],

@@ -1,6 +1,6 @@
 // The RPCs that there are, from the compiled descriptors, so that no test has a list of its own that can fall behind.
 import { fromBinary } from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { FileDescriptorSetSchema, MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, type Service } from '../../src/dev/stack.ts';
@@ -10,6 +10,8 @@ export interface Rpc {
   name: string;
   /** The process that serves it. */
   service: Service;
+  /** It changes something, and can be repeated. */
+  mutation: boolean;
 }
 
 const SERVED_BY: Readonly<Record<string, Service>> = {
@@ -26,7 +28,8 @@ export const rpcs = (): Rpc[] =>
         service.method.map((method) => {
           const served = SERVED_BY[file.package];
           if (!served) throw new Error(`which process serves ${file.package}?`);
-          return { name: `${file.package}.${service.name}/${method.name}`, service: served };
+          const mutation = method.options?.idempotencyLevel === MethodOptions_IdempotencyLevel.IDEMPOTENT;
+          return { name: `${file.package}.${service.name}/${method.name}`, service: served, mutation };
         }),
       ),
     );

@@ -6,12 +6,12 @@ import { mutate } from '../mutation.ts';
 import { insertBinding } from '../sql/bindings.ts';
 import type { Store } from '../store.ts';
 
-export const createBinding = (store: Store, request: CreateBindingRequest, call: Call): Promise<Binding> => {
+export const createBinding = async (store: Store, request: CreateBindingRequest, call: Call): Promise<Binding> => {
   const given = requireBinding(request.binding);
   const scope = parseScope(given.scope, 'binding.scope');
   const principal = parsePrincipal(given.principal, 'binding.principal');
   const role = parseRole(given.role, 'binding.role');
-  return mutate(store, call, {
+  const reply = await mutate(store, call, {
     request,
     codec: { request: CreateBindingRequest, reply: Binding },
     change: async (tx) => {
@@ -20,4 +20,6 @@ export const createBinding = (store: Store, request: CreateBindingRequest, call:
       return toBinding(await insertBinding(tx, { principal, scope: given.scope, role }));
     },
   });
+  store.bindingsChanged();
+  return reply;
 };

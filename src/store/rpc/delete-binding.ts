@@ -6,11 +6,11 @@ import { mutate } from '../mutation.ts';
 import { deleteBinding as remove } from '../sql/bindings.ts';
 import type { Store } from '../store.ts';
 
-export const deleteBinding = (store: Store, request: DeleteBindingRequest, call: Call): Promise<DeleteBindingResponse> => {
+export const deleteBinding = async (store: Store, request: DeleteBindingRequest, call: Call): Promise<DeleteBindingResponse> => {
   const given = requireBinding(request.binding);
   const principal = parsePrincipal(given.principal, 'binding.principal');
   const role = parseRole(given.role, 'binding.role');
-  return mutate(store, call, {
+  const reply = await mutate(store, call, {
     request,
     codec: { request: DeleteBindingRequest, reply: DeleteBindingResponse },
     change: async (tx) => {
@@ -19,4 +19,6 @@ export const deleteBinding = (store: Store, request: DeleteBindingRequest, call:
       return {};
     },
   });
+  store.bindingsChanged();
+  return reply;
 };
