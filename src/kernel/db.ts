@@ -46,7 +46,8 @@ export interface DbOptions {
   log: Log;
 }
 
-const connection = (options: DbOptions): pg.ClientConfig => ({
+/** What every connection of ours has; also for a library that takes the driver's own. */
+export const connectionOf = (options: DbOptions): pg.ClientConfig => ({
   host: options.host,
   port: options.port,
   database: options.name,
@@ -106,7 +107,7 @@ const commit = async (client: pg.PoolClient): Promise<void> => {
 const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<void> } => {
   let current: Promise<pg.Client> | undefined;
   const open = (): Promise<pg.Client> => {
-    const client = new pg.Client({ ...connection(options), pipeline: true });
+    const client = new pg.Client({ ...connectionOf(options), pipeline: true });
     const opening = client.connect().then(
       () => client,
       (error: unknown) => {
@@ -132,7 +133,13 @@ const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<voi
 };
 
 export const openDb = (options: DbOptions): Db => {
-  const pool = new pg.Pool({ ...connection(options), max: options.poolSize, min: 1, idleTimeoutMillis: 60_000, maxLifetimeSeconds: 1800 });
+  const pool = new pg.Pool({
+    ...connectionOf(options),
+    max: options.poolSize,
+    min: 1,
+    idleTimeoutMillis: 60_000,
+    maxLifetimeSeconds: 1800,
+  });
   pool.on('error', (error) => options.log.warn({ error: error.message }, 'database connection lost'));
   const read = pipelinedReader(options);
 
