@@ -114,9 +114,13 @@ export const memoryOfAll = (cells: readonly Cell[]): Record<string, Memory> =>
     ]),
   );
 
+/** Of the machine, used by processes that are not ours. */
+const DISTURBED = 0.1;
+
 export const notesOf = (rows: readonly Row[], memory: Readonly<Record<string, Memory>>): string[] => {
   const floor = rows.filter(({ operation }) => operation === FLOOR);
   const client = Math.max(...rows.map(({ cpu, rate: each }) => ((cpu['client'] ?? 0) * each) / 1e6));
+  const others = Math.max(...rows.map((row) => row.others));
   const late = rows.filter(({ backlog }) => backlog > 0);
   return [
     'CPU in µs for one item, of user and kernel, by process; `all` and `× floor` include the client.',
@@ -125,6 +129,9 @@ export const notesOf = (rows: readonly Row[], memory: Readonly<Record<string, Me
     `Memory in MiB at the end (most): ${Object.entries(memory)
       .map(([name, { end, most }]) => `${name} ${end} (${most})`)
       .join(', ')}.`,
+    ...(others > DISTURBED
+      ? [`Other programs used up to ${share(others)} of the machine: absolute figures are too low, compare only the ratios.`]
+      : []),
     ...late.map(
       ({ operation, inFlight, backlog }) =>
         `${OPERATIONS[operation]}, ${inFlight} in flight: up to ${backlog} audit events of changes were still to be shipped at the end.`,

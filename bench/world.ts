@@ -46,7 +46,11 @@ export const pidsOf = async (stack: Stack): Promise<Record<string, number>> =>
 export const analyze = async (stack: Stack): Promise<void> => {
   for (const database of Object.keys(DATABASES)) {
     const client = await connect(stack, database, 'owner');
-    await client.query('analyze').finally(() => client.end());
+    try {
+      await client.query('analyze');
+    } finally {
+      await client.end();
+    }
   }
 };
 

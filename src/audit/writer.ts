@@ -85,6 +85,7 @@ export const openWriter = async (db: Db, signer: Signer, log: Log): Promise<Writ
   const add = batcher<Draft, bigint>({
     max: MAX_BATCH,
     queue: MAX_QUEUE,
+    late: 'AUDIT_UNAVAILABLE',
     run: async (drafts) => {
       const before = await currentState();
       // Of several under one id in one batch, the first counts.

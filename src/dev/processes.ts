@@ -100,6 +100,16 @@ export const waitFor = async (program: Program, seconds: number, ready: () => Pr
 };
 
 const GRACE_MS = 20_000;
+const ENDING_MS = 2_000;
+
+/** A process that is killed loses its arguments some milliseconds before its last thread lets go of its ports. */
+const isEnding = (pid: number): boolean => {
+  try {
+    return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')) || readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
+};
 
 /** Answers whether it ran. */
 export const stop = async (known: Known, signal = known.signal): Promise<boolean> => {
@@ -107,6 +117,7 @@ export const stop = async (known: Known, signal = known.signal): Promise<boolean
   if (pid !== undefined) process.kill(pid, signal);
   for (const end = Date.now() + GRACE_MS; pid !== undefined && isOurs(pid, known); await sleep(20))
     if (Date.now() > end) process.kill(pid, 'SIGKILL');
+  for (const end = Date.now() + ENDING_MS; pid !== undefined && isEnding(pid) && Date.now() < end;) await sleep(5);
   rmSync(fileOf(known, 'pid'), { force: true });
   return pid !== undefined;
 };

@@ -1,6 +1,7 @@
-// Natural batching: while one batch is on its way, what arrives waits, and leaves together as the next one. No timer:
-// an idle batcher sends at once, a busy one sends as soon as a lane is free.
-import { AppError } from './errors.ts';
+// Natural batching: while one batch is on its way, what arrives waits, and leaves together as the next one. No timer
+// decides when: an idle batcher sends at once, a busy one sends as soon as a lane is free. What a timer does is let go of
+// callers with little time, whom a batch that hangs would keep as long as those with much.
+import { AppError, type Reason } from './errors.ts';
 
 export interface BatchOptions<In, Out> {
   /** Largest batch. */
@@ -9,21 +10,43 @@ export interface BatchOptions<In, Out> {
   queue: number;
   /** Batches under way at once. */
   lanes?: number;
+  /** What an item ends with that has no answer in its time. */
+  late: Reason;
   /** One result for each item, in order; an AppError fails its item only. A rejection fails them all. */
   run: (items: In[], deadline: number) => Promise<(Out | AppError)[]>;
 }
 
+const CHECK_MS = 20;
+/** Of an item's time; the rest stays with its caller, to say that there was no answer and to have that recorded. */
+const SHARE = 0.7;
+
 interface Waiting<In, Out> {
   item: In;
   deadline: number;
+  /** When it is let go. */
+  until: number;
   resolve: (value: Out) => void;
   reject: (error: unknown) => void;
 }
 
 /** Returns a function that adds one item and settles with its own result; `deadline` is in epoch milliseconds. */
-export const batcher = <In, Out>({ max, queue, lanes = 1, run }: BatchOptions<In, Out>) => {
+export const batcher = <In, Out>({ max, queue, lanes = 1, late, run }: BatchOptions<In, Out>) => {
   let waiting: Waiting<In, Out>[] = [];
   let busy = 0;
+  /** Without an answer yet, waiting or under way. */
+  const open = new Set<Waiting<In, Out>>();
+  let check: NodeJS.Timeout | undefined;
+
+  const expire = (): void => {
+    const now = Date.now();
+    for (const w of open) {
+      if (w.until > now) continue;
+      open.delete(w);
+      w.reject(new AppError(late, 'a service that this call needs did not answer in time; try again'));
+    }
+    waiting = waiting.filter((w) => open.has(w));
+    check = open.size > 0 ? setTimeout(expire, CHECK_MS) : undefined;
+  };
 
   const settle = async (batch: Waiting<In, Out>[]): Promise<void> => {
     try {
@@ -40,17 +63,13 @@ export const batcher = <In, Out>({ max, queue, lanes = 1, run }: BatchOptions<In
     } catch (error) {
       for (const w of batch) w.reject(error);
     }
+    for (const w of batch) open.delete(w);
   };
 
   const next = (): void => {
     while (busy < lanes && waiting.length > 0) {
-      const now = Date.now();
-      const taken = waiting.splice(0, max);
-      const batch = taken.filter((w) => w.deadline > now);
-      for (const w of taken) if (w.deadline <= now) w.reject(new AppError('DEADLINE_EXCEEDED', 'the deadline passed in the queue'));
-      if (batch.length === 0) continue;
       busy++;
-      void settle(batch).finally(() => {
+      void settle(waiting.splice(0, max)).finally(() => {
         busy--;
         next();
       });
@@ -63,7 +82,15 @@ export const batcher = <In, Out>({ max, queue, lanes = 1, run }: BatchOptions<In
         reject(new AppError('TOO_MANY_REQUESTS', 'too many calls are waiting; try again later', { retryAfterMs: 100 }));
         return;
       }
-      waiting.push({ item, deadline, resolve, reject });
+      const now = Date.now();
+      const added = { item, deadline, until: now + (deadline - now) * SHARE, resolve, reject };
+      if (added.until <= now) {
+        reject(new AppError('DEADLINE_EXCEEDED', 'the deadline has passed'));
+        return;
+      }
+      waiting.push(added);
+      open.add(added);
+      check ??= setTimeout(expire, CHECK_MS);
       // One turn of the microtask queue lets calls that arrived in the same read leave together.
       if (waiting.length === 1) queueMicrotask(next);
     });

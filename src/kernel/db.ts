@@ -103,11 +103,17 @@ const commit = async (client: pg.PoolClient): Promise<void> => {
   if (command !== 'COMMIT') throw new Error(`the transaction was not committed but answered ${command}`);
 };
 
+/**
+ * A read that takes longer keeps all behind it waiting: PostgreSQL is to give it up, and if it does not answer at all, as
+ * after a network that swallows packets, the connection is given up.
+ */
+const READ_LIMITS = { statement_timeout: 2_000, query_timeout: 2_500 };
+
 /** One pipelined connection, opened on demand and again after it is lost. */
 const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<void> } => {
   let current: Promise<pg.Client> | undefined;
   const open = (): Promise<pg.Client> => {
-    const client = new pg.Client({ ...connectionOf(options), pipeline: true });
+    const client = new pg.Client({ ...connectionOf(options), ...READ_LIMITS, pipeline: true });
     const opening = client.connect().then(
       () => client,
       (error: unknown) => {

@@ -120,7 +120,7 @@ describe('the table of callers and RPCs', () => {
 });
 
 describe('what the table says is so', () => {
-  it.each(rows)('$name', async ({ name, cells, call }) => {
+  it.each(rows)('$name is open to those it names, and denied to everybody else', async ({ name, cells, call }) => {
     const found: Record<string, string> = {};
     const codes: string[] = [];
     const expected = header.map((caller, i) => [caller, cells[i]!] as const);

@@ -40,14 +40,14 @@ const create = (payload: Partial<SecretPayload>, secretMetadata?: Parameters<typ
     {
       parent: tenant.group,
       secretId: 'new',
-      payload: payload as SecretPayload,
+      payload,
       secret: secretMetadata && Secret.fromPartial(secretMetadata),
       ...fresh(),
     },
     o,
   );
 const add = (payload: Partial<SecretPayload>) => (o: Options) =>
-  caller.secrets.addSecretVersion({ parent: secret, payload: payload as SecretPayload, ...fresh() }, o);
+  caller.secrets.addSecretVersion({ parent: secret, payload, ...fresh() }, o);
 const many = (count: number, key = (i: number) => `k${i}`) => new Map(Array.from({ length: count }, (_, i) => [key(i), 'v']));
 
 describe('a payload', () => {

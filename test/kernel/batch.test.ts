@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { batcher } from '../../src/kernel/batch.ts';
+import { batcher, type BatchOptions } from '../../src/kernel/batch.ts';
 import { AppError } from '../../src/kernel/errors.ts';
 
 const soon = () => Date.now() + 5_000;
+const numbers = (options: Omit<BatchOptions<number, number>, 'late'>) => batcher<number, number>({ late: 'KEYS_UNAVAILABLE', ...options });
 
 describe('natural batching', () => {
   it('sends the first call at once and what arrives meanwhile as one batch', async () => {
     const batches: number[][] = [];
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
-    const add = batcher<number, number>({
+    const add = numbers({
       max: 100,
       queue: 100,
       run: async (items) => {
@@ -27,7 +28,7 @@ describe('natural batching', () => {
   });
 
   it('gives each item its own result: one that fails does not harm its neighbours', async () => {
-    const add = batcher<number, number>({
+    const add = numbers({
       max: 10,
       queue: 10,
       run: async (items) => items.map((i) => (i === 2 ? new AppError('NOT_FOUND', 'two') : i)),
@@ -40,7 +41,7 @@ describe('natural batching', () => {
 
   it('fails every item when the batch fails, and goes on with the next', async () => {
     let down = true;
-    const add = batcher<number, number>({
+    const add = numbers({
       max: 10,
       queue: 10,
       run: async (items) => {
@@ -54,7 +55,7 @@ describe('natural batching', () => {
   });
 
   it('refuses what does not fit into the queue instead of growing', async () => {
-    const add = batcher<number, number>({ max: 1, queue: 2, run: () => new Promise(() => undefined) });
+    const add = numbers({ max: 1, queue: 2, run: () => new Promise(() => undefined) });
     void add(1, soon());
     await Promise.resolve();
     void add(2, soon());
@@ -64,7 +65,7 @@ describe('natural batching', () => {
 
   it('does not send an item whose deadline has passed in the queue', async () => {
     const sent: number[] = [];
-    const add = batcher<number, number>({
+    const add = numbers({
       max: 10,
       queue: 10,
       run: async (items) => {
@@ -76,8 +77,38 @@ describe('natural batching', () => {
     expect(sent).toEqual([]);
   });
 
+  it('lets go of an item whose time is up, waiting or under way, and keeps those that have more', async () => {
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const sent: number[][] = [];
+    const add = numbers({
+      max: 10,
+      queue: 3,
+      run: async (items) => {
+        sent.push(items);
+        await gate;
+        return items;
+      },
+    });
+    const brief = () => Date.now() + 200;
+    const begun = performance.now();
+    const [patient, hasty] = [add(1, soon()), add(2, brief())];
+    await Promise.resolve();
+    const waiting = [add(3, brief()), add(4, soon()), add(5, brief())];
+    for (const late of [hasty, waiting[0]!, waiting[2]!]) await expect(late).rejects.toMatchObject({ reason: 'KEYS_UNAVAILABLE' });
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    // And their places in the queue are free.
+    const more = [add(6, soon()), add(7, soon())];
+    release();
+    expect(await Promise.all([patient, waiting[1]!, ...more])).toEqual([1, 4, 6, 7]);
+    expect(sent).toEqual([
+      [1, 2],
+      [4, 6, 7],
+    ]);
+  });
+
   it('treats a short answer as an internal error of the missing items', async () => {
-    const add = batcher<number, number>({ max: 10, queue: 10, run: async (items) => items.slice(1) });
+    const add = numbers({ max: 10, queue: 10, run: async (items) => items.slice(1) });
     const results = await Promise.allSettled([add(1, soon()), add(2, soon())]);
     expect(results[1]).toMatchObject({ status: 'rejected', reason: { reason: 'INTERNAL' } });
   });

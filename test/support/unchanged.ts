@@ -17,7 +17,7 @@ const TABLES: Readonly<Record<'store' | 'keys', Readonly<Record<string, string>>
     versions: 'select * from secret_versions where instance_uid = $1',
     purges: 'select * from purges where instance_uid = $1',
     bindings: `select b.* from bindings b, instances i where i.instance_uid = $1
-      and (b.scope in ('system', 'instances/' || i.instance_id) or starts_with(b.scope, 'instances/' || i.instance_id || '/'))`,
+      and (b.scope = 'instances/' || i.instance_id or starts_with(b.scope, 'instances/' || i.instance_id || '/'))`,
     replies: 'select * from idempotency where principal = $1',
   },
   keys: {
