@@ -45,7 +45,7 @@ const bench = async (options: Options): Promise<boolean> => {
   }
 
   const cells = await measure(ready, options);
-  const [rows, memory] = [rowsOf(cells, machine.cores), memoryOfAll(cells)];
+  const [rows, memory] = [rowsOf(cells), memoryOfAll(cells)];
   const date = new Date().toISOString();
   mkdirSync(RESULTS, { recursive: true });
   const file = join(RESULTS, `${date.slice(0, 19).replaceAll(':', '')}.json`);

@@ -6,13 +6,15 @@ export interface Options {
   /** Of each measurement. */
   seconds: number;
   rounds: number;
+  /** Seconds that each measurement may wait for others to be done with the machine. */
+  patience: number;
   /** The floor is always among them. */
   operations: readonly Name[];
   /** Profile this one, instead of measuring. */
   profile: Name | undefined;
 }
 
-const USAGE = `usage: node bench/main.ts [--seconds 4] [--rounds 3] [--only ${NAMES.slice(1).join(',')}] [--profile reads]`;
+const USAGE = `usage: node bench/main.ts [--seconds 4] [--rounds 3] [--patience 0] [--only ${NAMES.slice(1).join(',')}] [--profile reads]`;
 
 const parseNumber = (text: string, least: number): number => {
   const number = Number(text);
@@ -32,6 +34,7 @@ export const parseOptions = (args: string[]): Options => {
     options: {
       seconds: { type: 'string', default: '4' },
       rounds: { type: 'string', default: '3' },
+      patience: { type: 'string', default: '0' },
       only: { type: 'string' },
       profile: { type: 'string' },
     },
@@ -40,6 +43,7 @@ export const parseOptions = (args: string[]): Options => {
   return {
     seconds: parseNumber(values.seconds, 0.5),
     rounds: Math.floor(parseNumber(values.rounds, 1)),
+    patience: parseNumber(values.patience, 0),
     operations: NAMES.filter((name) => name === FLOOR || (only ?? NAMES).includes(name)),
     profile: values.profile === undefined ? undefined : parseName(values.profile),
   };

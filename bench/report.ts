@@ -1,5 +1,5 @@
 // Medians over the rounds, as a table.
-import { IN_FLIGHT, type Cell } from './measure.ts';
+import { DISTURBED, IN_FLIGHT, othersOf, type Cell } from './measure.ts';
 import { FLOOR, OPERATIONS, type Name } from './operations.ts';
 
 /** A number for each round. */
@@ -42,7 +42,7 @@ const all = (operation: Name): Figure => (operation === FLOOR ? perItem('echo', 
 
 const rate: Figure = ({ items, seconds }) => items / seconds;
 
-export const rowsOf = (cells: readonly Cell[], cores: number): Row[] => {
+export const rowsOf = (cells: readonly Cell[]): Row[] => {
   const floorOf = (cell: Cell): number => {
     const floor = cells.find((c) => c.operation === FLOOR && c.inFlight === cell.inFlight && c.round === cell.round);
     return floor ? all(FLOOR)(floor) : Number.NaN;
@@ -63,7 +63,7 @@ export const rowsOf = (cells: readonly Cell[], cores: number): Row[] => {
         p99: of(({ p99 }) => p99),
         cpu: { ...Object.fromEntries(processes.map((name) => [name, of(perItem(name))])), all: of(all(operation)) },
         ratio: of((cell) => all(operation)(cell) / floorOf(cell)),
-        others: of((cell) => (cell.machineCpu - Object.values(cell.cpu).reduce((a, b) => a + b, 0)) / (cell.seconds * 1e6 * cores)),
+        others: of(othersOf),
         errors: rounds.flatMap((cell) => Object.values(cell.errors)).reduce((a, b) => a + b, 0),
         backlog: Math.max(...rounds.map(({ backlog }) => backlog)),
       };
@@ -113,9 +113,6 @@ export const memoryOfAll = (cells: readonly Cell[]): Record<string, Memory> =>
       { end, most: Math.max(...cells.map(({ memory }) => memory[name] ?? 0)) },
     ]),
   );
-
-/** Of the machine, used by processes that are not ours. */
-const DISTURBED = 0.1;
 
 export const notesOf = (rows: readonly Row[], memory: Readonly<Record<string, Memory>>): string[] => {
   const floor = rows.filter(({ operation }) => operation === FLOOR);

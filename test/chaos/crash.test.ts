@@ -19,6 +19,9 @@ import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/ten
 const ROUNDS: Readonly<Partial<Record<Part, number>>> = { store: 10, keys: 10, audit: 10, postgres: 3 };
 const WRITERS = 6;
 
+// Much longer than it takes: the machine may have other things to do.
+vi.setConfig({ testTimeout: 240_000 });
+
 let running: TestStack;
 let stack: Stack;
 let [operator, app, auditor]: Clients[] = [];

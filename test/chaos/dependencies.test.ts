@@ -13,6 +13,9 @@ import { properRefusalOf } from '../support/refusals.ts';
 import { end, pidOf, restart, startStack, type TestStack } from '../support/stack.ts';
 import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 
+// Much longer than it takes: the machine may have other things to do.
+vi.setConfig({ testTimeout: 120_000 });
+
 let running: TestStack;
 let stack: Stack;
 let [operator, app, app2, auditor]: Clients[] = [];

@@ -6,19 +6,23 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { addressOf, spiffeIdOf } from '../../src/dev/stack.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { CreateSecretRequest, Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
-import { clientsOf, connectWith, materialOf, type Options } from '../support/clients.ts';
+import { clientsOf, connectWith, type Clients, type Options } from '../support/clients.ts';
+import { clientsAs, materialFor, spiffe } from '../support/identities.ts';
 import { callRaw } from '../support/refusals.ts';
 import { bind, data, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { refuses } from '../support/unchanged.ts';
 
 const stack = inject('stack');
-const [operator, app, auditor] = [clientsOf(stack, 'operator'), clientsOf(stack, 'app'), clientsOf(stack, 'auditor')];
+const [operator, auditor] = [clientsOf(stack, 'operator'), clientsOf(stack, 'auditor')];
+const path = newId('writer');
+let app: Clients;
 let raw: Client;
 let tenant: Tenant;
 beforeAll(async () => {
-  raw = connectWith(addressOf(stack, 'store'), materialOf(stack, 'app'));
+  app = await clientsAs(stack, path);
+  raw = connectWith(addressOf(stack, 'store'), await materialFor(stack, { uris: [spiffe(path)] }));
   tenant = await newTenant(operator);
-  await bind(operator, tenant.group, spiffeIdOf('app'), Role.WRITER, Role.SECRETS_READER);
+  await bind(operator, tenant.group, spiffe(path), Role.WRITER, Role.SECRETS_READER);
 });
 afterAll(() => {
   for (const clients of [operator, app, auditor]) clients[Symbol.dispose]();
@@ -73,14 +77,14 @@ const BAD_UTF8: [string, Buffer][] = [
 
 describe('a text that is not well-formed UTF-8', () => {
   it.each(BAD_UTF8)('is refused in a payload, not repaired: %s', async (_, bad) => {
-    const probe = { stack, tenant, auditor, principal: spiffeIdOf('app'), source: spiffeIdOf('store') };
+    const probe = { stack, tenant, auditor, principal: spiffe(path), source: spiffeIdOf('store') };
     const bytes = encoded((request) => (request.payload = { ...text('ABCD'), crc32c: undefined }), 'ABCD', bad);
     const call = (options: Options) => callRaw(raw, '/strongroom.secrets.v1.SecretService/CreateSecret', bytes, options);
     await refuses(probe, call, { code: 'INVALID_ARGUMENT', reason: 'MALFORMED_MESSAGE' });
   });
 
   it.each(BAD_UTF8)('is refused in metadata: %s', async (_, bad) => {
-    const probe = { stack, tenant, auditor, principal: spiffeIdOf('app'), source: spiffeIdOf('store') };
+    const probe = { stack, tenant, auditor, principal: spiffe(path), source: spiffeIdOf('store') };
     const bytes = encoded((request) => (request.secret = Secret.fromPartial({ description: 'ABCD' })), 'ABCD', bad);
     const call = (options: Options) => callRaw(raw, '/strongroom.secrets.v1.SecretService/CreateSecret', bytes, options);
     await refuses(probe, call, { code: 'INVALID_ARGUMENT', reason: 'MALFORMED_MESSAGE' });

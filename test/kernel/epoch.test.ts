@@ -49,6 +49,21 @@ describe('the epoch that bounds a cache', () => {
     await expect(epoch.confirm()).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
   });
 
+  it('asks again after a change made here, and believes no answer that was under way then', async () => {
+    const answers: ((epoch: bigint) => void)[] = [];
+    const epoch = openEpoch({ query: () => new Promise((resolve) => answers.push(resolve)), onChange: () => undefined });
+    const first = epoch.confirm();
+    epoch.expire();
+    const second = epoch.confirm();
+    expect(answers).toHaveLength(2);
+    answers[0]!(1n);
+    answers[1]!(2n);
+    for (const lease of await Promise.all([first, second])) expect(lease()).toBe(true);
+    epoch.expire();
+    void epoch.confirm();
+    expect(answers).toHaveLength(3);
+  });
+
   it('empties the cache before it confirms a new epoch, and raises the generation', async () => {
     let now = 1n;
     let emptied = 0;
