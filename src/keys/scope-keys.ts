@@ -48,12 +48,28 @@ export const wrapNewScopeKey = async (
   }
 };
 
+/** A scope key under another version of its root key; it leaves this function only wrapped. */
+export const rewrapScopeKey = async (
+  backend: KeyBackend,
+  scope: { from: RootKeyRef; to: RootKeyRef; scopeUid: string; instanceUid: string; wrapped: Buffer },
+  deadline: number,
+): Promise<Buffer> => {
+  const context = (rootKey: RootKeyRef) => contextOfScope(scope.scopeUid, scope.instanceUid, rootKey);
+  const key = await backend.unwrap(scope.from, scope.wrapped, context(scope.from), deadline);
+  try {
+    return await backend.wrap(scope.to, key, context(scope.to), deadline);
+  } finally {
+    key.fill(0);
+  }
+};
+
 export const scopeDestroyed = (scopeUid: string): AppError =>
   new AppError('SCOPE_DESTROYED', `the key of ${scopeName(scopeUid)} was destroyed; what it protected is gone for ever`, {
     metadata: { scope: scopeName(scopeUid) },
   });
 
-export const openScopeKeys = (db: Db, backend: KeyBackend): ScopeKeys => {
+/** `seeEpoch` is told every epoch, and may refuse it. */
+export const openScopeKeys = (db: Db, backend: KeyBackend, seeEpoch: (epoch: bigint) => bigint): ScopeKeys => {
   const load = async (scopeUid: string): Promise<ScopeKey> => {
     metrics.keyCache.inc({ result: 'miss' });
     const row = await selectScope(db.read, scopeUid);
@@ -72,7 +88,7 @@ export const openScopeKeys = (db: Db, backend: KeyBackend): ScopeKeys => {
     scope.key.fill(0);
     scope.wiped = true;
   };
-  const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: MAX_SCOPES, drop: wipe });
+  const cache = openEpochCache({ queryEpoch: async () => seeEpoch(await selectEpoch(db.read)), load, max: MAX_SCOPES, drop: wipe });
 
   return {
     confirm: async (call) => {

@@ -4,7 +4,7 @@ import type { Call } from '../../kernel/table.ts';
 import { parseCorrelationId } from '../call-context.ts';
 import type { Keys } from '../keys.ts';
 import { toRootKey } from '../messages.ts';
-import { mutate } from '../mutation.ts';
+import { mutateRecorded } from '../mutation.ts';
 import { parseRootKey } from '../names.ts';
 import { destroyRootKey as forget, lockRootKey, selectRootKey, selectVersions } from '../sql/root-keys.ts';
 import { raiseEpoch } from '../sql/scopes.ts';
@@ -13,10 +13,10 @@ import { raiseEpoch } from '../sql/scopes.ts';
 export const destroyRootKey = (keys: Keys, request: DestroyRootKeyRequest, call: Call): Promise<RootKey> => {
   const path = parseRootKey(request.name);
   call.annotate({ correlationId: parseCorrelationId(request.correlationId) || call.correlationId });
-  return mutate(keys, call, async (tx) => {
+  return mutateRecorded(keys, call, async (tx) => {
     const row = await lockRootKey(tx, path);
     if (!row) throw notFound('root key', request.name);
-    call.annotate({ instanceUid: row.owner });
+    call.annotate({ instanceUid: row.owner, attributes: { key: row.key_uid } });
     if (row.state === 'DESTROYED') return toRootKey(row);
     if (row.scope_count > 0n) throw inUse(request.name, row.scope_count);
     for (const version of await selectVersions(tx, row.key_uid))
