@@ -92,7 +92,7 @@ export const destroyMasterKeys = async ({ keys, files, keepForMs, ownEvent, log 
 };
 
 /** Does what is due now; answers in how many milliseconds to look again. */
-const advance = async (options: EpochOptions, stopped: () => boolean): Promise<number> => {
+export const advance = async (options: EpochOptions, stopped: () => boolean): Promise<number> => {
   const { keys, masterKeys, rotateEveryMs, keepForMs, ownEvent } = options;
   const { rotate } = await selectDelays(keys.db.read, rotateEveryMs, keepForMs);
   const isBegun = (await selectMasterKeys(keys.db.read)).some(({ state }) => state === 'NEW');
