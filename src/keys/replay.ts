@@ -10,6 +10,7 @@ import type { SpiffeId } from '../kernel/identity.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import { APPLY, type Applying, type Destroyed } from './replay-actions.ts';
 import { raiseConfirmed, selectConfirmed, setConfirmed } from './sql/confirmed.ts';
+import { selectEpoch } from './sql/scopes.ts';
 
 const PAGE = 500;
 const CALL_MS = 5_000;
@@ -27,13 +28,17 @@ export interface ReplayOptions extends Applying {
 export interface Replay extends AsyncDisposable {
   /** Throws UNAVAILABLE until all that was destroyed is destroyed again. */
   assertDone(): void;
-  /** To be told every epoch of the database: one that goes down means that destructions are missing. */
-  seeEpoch(epoch: bigint): bigint;
+  /** Asks the database for its epoch; one below what is known means that destructions are missing. Throws as `assertDone` does. */
+  askEpoch(): Promise<bigint>;
+  /** After a destruction made here. */
+  raised(epoch: bigint): void;
   /** The auditor, watched: where its entries come to stand tells what needs no second look. */
   watch(auditor: Auditor): Auditor;
   /** Called each time it is done. */
   onDone(listener: () => void): void;
 }
+
+const higher = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 const list = async ({ auditLog }: ReplayOptions, filter: Partial<ListEntriesRequest>) =>
   auditLog.listEntries(ListEntriesRequest.fromPartial(filter), { deadline: Date.now() + CALL_MS });
@@ -111,21 +116,24 @@ export const openReplay = async (options: ReplayOptions): Promise<Replay> => {
   if (!(await attempt())) running = begin();
   return {
     assertDone,
-    seeEpoch: (seen) => {
-      if (seen < epoch) {
-        log.error({ index: String(seen) }, 'the database has gone back to an earlier state');
+    askEpoch: async () => {
+      const known = epoch;
+      const asked = await selectEpoch(db.read);
+      if (asked < known) {
+        log.error({ index: String(asked) }, 'the database has gone back to an earlier state');
         isDone = false;
         epoch = 0n;
         running ??= begin();
       }
       assertDone();
-      epoch = seen;
-      return seen;
+      epoch = higher(epoch, asked);
+      return asked;
     },
+    raised: (now) => void (epoch = higher(epoch, now)),
     watch: (auditor) => ({
       append: async (events, deadline) => {
         const indexes = await auditor.append(events, deadline);
-        const last = indexes.reduce((a, b) => (a > b ? a : b), -1n);
+        const last = indexes.reduce(higher, -1n);
         if (last >= 0n) raise(last + 1n);
         return indexes;
       },

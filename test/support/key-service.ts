@@ -21,6 +21,7 @@ import { openOwnEvents } from '../../src/keys/own-event.ts';
 import { createRootKey } from '../../src/keys/rpc/create-root-key.ts';
 import { createScope } from '../../src/keys/rpc/create-scope.ts';
 import { openScopeKeys } from '../../src/keys/scope-keys.ts';
+import { selectEpoch } from '../../src/keys/sql/scopes.ts';
 import { openSoftBackend } from '../../src/keys/soft.ts';
 import { scratchDatabase, silentLog, type Scratch } from '../integration/scratch.ts';
 
@@ -96,7 +97,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const schedule = { rotateEveryMs, keepForMs };
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
-  const openKeys = () => openScopeKeys(db, backend, (epoch) => epoch);
+  const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined });
   const keys: Keys = { db, backend, relay, files, epochs, schedule, scopeKeys: openKeys() };
   const disposer = stack.move();
 

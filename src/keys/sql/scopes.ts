@@ -56,6 +56,8 @@ export const destroyScope = async (tx: Queryable, scopeUid: string): Promise<boo
 export const selectEpoch = async (db: Queryable): Promise<bigint> =>
   (await db.query<{ epoch: bigint }>({ name: 'keys.selectEpoch', text: 'select epoch from keys_epoch' }))[0]?.epoch ?? 0n;
 
-export const raiseEpoch = async (tx: Queryable): Promise<void> => {
-  await tx.query({ name: 'keys.raiseEpoch', text: 'update keys_epoch set epoch = epoch + 1' });
+/** Answers the epoch from the commit on. */
+export const raiseEpoch = async (tx: Queryable): Promise<bigint> => {
+  const text = 'update keys_epoch set epoch = epoch + 1 returning epoch';
+  return (await tx.query<{ epoch: bigint }>({ name: 'keys.raiseEpoch', text }))[0]?.epoch ?? 0n;
 };
