@@ -1,5 +1,5 @@
 // What the audit log tells of destructions, made again: once more or for the first time, it comes to the same.
-import type { Db } from '../kernel/db.ts';
+import type { Db, Queryable } from '../kernel/db.ts';
 import type { KeyBackend } from './backend.ts';
 import type { KeyFiles } from './key-files.ts';
 import { requireMasterKeys } from './master-keys.ts';
@@ -25,10 +25,18 @@ const valuesOf = (entries: readonly Destroyed[], attribute: string): string[] =>
   ...new Set(entries.map(({ attributes }) => attributes.get(attribute) ?? '').filter((value) => value !== '')),
 ];
 
+/**
+ * Every destruction has raised the epoch once, so that after this it is higher than it has ever been: a replica that has run
+ * all along may have cached what was there for a moment, under the very epoch that it would else come back to.
+ */
+const raiseBeyond = async (tx: Queryable, entries: readonly Destroyed[]): Promise<void> => {
+  await raiseEpoch(tx, entries.length + 1);
+};
+
 const scopes = ({ db }: Applying, entries: readonly Destroyed[]): Promise<number> =>
   db.transaction(async (tx) => {
     const count = await destroyScopes(tx, valuesOf(entries, 'scope'));
-    if (count > 0) await raiseEpoch(tx);
+    await raiseBeyond(tx, entries);
     return count;
   });
 
@@ -37,7 +45,7 @@ const rootKeys = ({ db, backend }: Applying, entries: readonly Destroyed[]): Pro
     const versions = await lockVersions(tx, valuesOf(entries, 'key'));
     for (const { key_uid: keyUid, version, ref } of versions) await backend.destroy({ keyUid, version, ref }, Date.now() + CALL_MS);
     for (const keyUid of new Set(versions.map((version) => version.key_uid))) await destroyRootKey(tx, keyUid);
-    if (versions.length > 0) await raiseEpoch(tx);
+    await raiseBeyond(tx, entries);
     return versions.length;
   });
 

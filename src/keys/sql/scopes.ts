@@ -57,7 +57,7 @@ export const selectEpoch = async (db: Queryable): Promise<bigint> =>
   (await db.query<{ epoch: bigint }>({ name: 'keys.selectEpoch', text: 'select epoch from keys_epoch' }))[0]?.epoch ?? 0n;
 
 /** Answers the epoch from the commit on. */
-export const raiseEpoch = async (tx: Queryable): Promise<bigint> => {
-  const text = 'update keys_epoch set epoch = epoch + 1 returning epoch';
-  return (await tx.query<{ epoch: bigint }>({ name: 'keys.raiseEpoch', text }))[0]?.epoch ?? 0n;
+export const raiseEpoch = async (tx: Queryable, by = 1): Promise<bigint> => {
+  const text = 'update keys_epoch set epoch = epoch + $1 returning epoch';
+  return (await tx.query<{ epoch: bigint }>({ name: 'keys.raiseEpoch', text, values: [by] }))[0]?.epoch ?? 0n;
 };
