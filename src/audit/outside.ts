@@ -60,7 +60,11 @@ const save = async (file: string, note: string): Promise<void> => {
   }
   await rename(fresh, file);
   const folder = await open(dirname(file), 'r');
-  await folder.sync().finally(() => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 };
 
 export const openOutside = (files: readonly string[], verifier: Verifier, log: Log): Outside => {

@@ -82,7 +82,7 @@ const resolvePaths = (value: unknown, folder: string, key = ''): unknown => {
   if (typeof value === 'string') return PATH_KEYS.test(key) ? resolvePath(key, value, folder) : value;
   if (Array.isArray(value)) return value.map((item) => resolvePaths(item, folder, key));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, resolvePaths(item, folder, name)]));
+  return Object.fromEntries(Object.entries(value).map(([inner, item]) => [inner, resolvePaths(item, folder, inner)]));
 };
 
 export const readConfig = <T>(file: string, schema: z.ZodType<T>): T => {

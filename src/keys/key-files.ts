@@ -34,7 +34,11 @@ export const openKeyFiles = (dir: string): KeyFiles => {
   const freshOf = (id: string): string => `${fileOf(id)}.new`;
   const syncFolder = async (): Promise<void> => {
     const folder = await open(dir, 'r');
-    await folder.sync().finally(() => folder.close());
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
   };
   const overwrite = async (file: string, bytes: Buffer, flags: string): Promise<void> => {
     const handle = await open(file, flags, 0o600);

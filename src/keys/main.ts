@@ -51,7 +51,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const relay = stack.use(openRelay(db, replay.watch(auditor), log));
   const schedule = { rotateEveryMs, keepForMs };
   const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
-  replay.onDone(epochs.kick);
+  replay.onDone(() => epochs.kick());
   const scopeKeys = openScopeKeys(db, backend, replay);
   const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule };
   // The allowlist is all: only services call this one. What binds a call to its instance is checked with the key.

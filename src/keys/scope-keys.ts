@@ -95,7 +95,7 @@ export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch
     scope.key.fill(0);
     scope.wiped = true;
   };
-  const cache = openEpochCache({ queryEpoch: epochs.askEpoch, load, max: MAX_SCOPES, drop: wipe });
+  const cache = openEpochCache({ queryEpoch: () => epochs.askEpoch(), load, max: MAX_SCOPES, drop: wipe });
 
   return {
     raised: (epoch) => {

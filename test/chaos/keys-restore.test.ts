@@ -33,13 +33,14 @@ const inDatabase = <T>(work: (sql: Sql) => Promise<T>): Promise<T> =>
   withDatabase(
     stack,
     'keys',
-    (client) => work(async <Row extends object>(text: string, values: unknown[] = []) => (await client.query<Row>(text, values)).rows),
+    (client) =>
+      work({ sql: async <Row extends object>(text: string, values: unknown[] = []) => (await client.query<Row>(text, values)).rows }),
     'superuser',
   );
 const take = (): Promise<KeysBackup> => inDatabase(backUp);
-const restore = (backup: KeysBackup): Promise<void> => inDatabase((sql) => bringBack(sql, backup));
+const restore = (backup: KeysBackup): Promise<void> => inDatabase((database) => bringBack(database, backup));
 const confirmed = async (): Promise<bigint> =>
-  BigInt((await inDatabase((sql) => sql<{ index: string }>('select index::text from destructions_confirmed')))[0]!.index);
+  BigInt((await inDatabase(({ sql }) => sql<{ index: string }>('select index::text from destructions_confirmed')))[0]!.index);
 
 const newKey = async () => {
   const owner = randomUUID();
@@ -91,7 +92,7 @@ describe('a keys database that was brought back', () => {
     expect((await operator!.keys.getRootKey({ name: closed.rootKey })).state).toBe(RootKey_State.DESTROYED);
     expect(await reasonOf(kept.unwrap())).toBe('OK');
     expect(logOf(stack, 'keys')).toContain('this database is a restored one');
-    const left = await inDatabase((sql) =>
+    const left = await inDatabase(({ sql }) =>
       sql('select 1 from scopes where scope_uid = $1 and wrapped_key is not null', [purged.scope.slice(7)]),
     );
     expect(left).toEqual([]);

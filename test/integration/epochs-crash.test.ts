@@ -74,7 +74,7 @@ describe('a rotation that is killed', () => {
       await using database = await newKeyDatabase();
       const first = await database.open(SCHEDULE);
       const rootKeys = [await first.newRootKey(), await first.newRootKey()];
-      const sealed = [...(await Promise.all([...rootKeys, ...rootKeys].map(first.newScope)))];
+      const sealed = await Promise.all([...rootKeys, ...rootKeys].map((rootKey) => first.newScope(rootKey)));
       const old = await first.options.masterKeys.current();
       await isDue(database);
       const { died } = await survives(database, at);

@@ -41,9 +41,9 @@ describe('a wrapped scope key that was destroyed', () => {
     const replica = await database.open();
     const rootKey = await replica.newRootKey();
     const [one, ...others] = [await replica.newScope(rootKey), await replica.newScope(rootKey), await replica.newScope(rootKey)];
-    const wrapped = await wrappedKeyOf(database, one!);
+    const wrapped = await wrappedKeyOf(database, one);
     expect(await inTable(database, wrapped)).toBe(true);
-    await destroy(replica, one!);
+    await destroy(replica, one);
     expect(await inTable(database, wrapped)).toBe(true);
     await database.scratch.sql('vacuum scopes');
     expect(await inTable(database, wrapped)).toBe(false);

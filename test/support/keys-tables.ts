@@ -1,12 +1,14 @@
 // The tables of the key service as a backup has them: all rows, as text, taken and brought back past every service.
-export type Sql = <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
+export interface Sql {
+  readonly sql: <Row extends object>(text: string, values?: unknown[]) => Promise<Row[]>;
+}
 
 /** In the order in which they can be filled. */
 const TABLES = ['master_keys', 'root_keys', 'root_key_versions', 'scopes', 'keys_epoch', 'destructions_confirmed', 'outbox'] as const;
 
 export type KeysBackup = Readonly<Record<string, string>>;
 
-export const backUp = async (sql: Sql): Promise<KeysBackup> => {
+export const backUp = async ({ sql }: Sql): Promise<KeysBackup> => {
   const [row] = await sql<KeysBackup>(
     `select ${TABLES.map((table) => `(select coalesce(json_agg(t), '[]')::text from ${table} t) as ${table}`).join(', ')}`,
   );
@@ -14,7 +16,7 @@ export const backUp = async (sql: Sql): Promise<KeysBackup> => {
 };
 
 /** In one transaction, whatever was there before. */
-export const bringBack = async (sql: Sql, backup: KeysBackup): Promise<void> => {
+export const bringBack = async ({ sql }: Sql, backup: KeysBackup): Promise<void> => {
   const fill = async (table: string): Promise<string> => {
     const columns = await sql<{ name: string }>(
       `select quote_ident(attname) as name from pg_attribute
