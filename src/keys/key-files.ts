@@ -5,6 +5,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { open, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readKeyFile } from '../kernel/config.ts';
+import { AppError } from '../kernel/errors.ts';
 import { KEY_BYTES } from './wrap.ts';
 
 const FILE = /^([0-9a-f]{16})\.key$/;
@@ -25,6 +26,14 @@ export interface KeyFiles {
 
 /** Follows from the key, and tells nothing of it. */
 export const masterKeyId = (key: Buffer): string => Buffer.from(hkdfSync('sha256', key, '', 'strongroom/master-id/v1', 8)).toString('hex');
+
+/** What a caller may see when the folder fails; the log has the rest. */
+export const folderFailed = (error: unknown): AppError =>
+  error instanceof AppError
+    ? error
+    : new AppError('KEYS_UNAVAILABLE', 'the folder of master keys could not be used, and its log says why; put it right and try again', {
+        cause: error,
+      });
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 const said = (error: unknown): string => (error instanceof Error ? error.message : 'unknown error');

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { advance, destroyMasterKeys, renewRootKeys, rotateMasterKey } from '../../src/keys/epochs.ts';
 import { masterKeyId, openKeyFiles } from '../../src/keys/key-files.ts';
-import { newKeyDatabase, type KeyDatabase, type Replica } from '../support/key-service.ts';
+import { rotateMasterKey as rotateByCall } from '../../src/keys/rpc/rotate-master-key.ts';
+import { callOf, newKeyDatabase, type KeyDatabase, type Replica } from '../support/key-service.ts';
 import { backUp, bringBack } from '../support/keys-tables.ts';
 
 const currentOf = ({ options }: Replica): Promise<string> => options.masterKeys.current();
@@ -198,6 +199,8 @@ describe('a rotation', () => {
     await expect(rotate(replica)).rejects.toThrow();
     expect(await currentOf(replica)).toBe(old);
     expect(await replica.opens(sealed)).toBe(true);
+    const asked = rotateByCall(replica.keys, { currentId: old, correlationId: '' }, callOf('keys.masterkey.rotate'));
+    await expect(asked).rejects.toMatchObject({ reason: 'KEYS_UNAVAILABLE', message: expect.not.stringContaining(database.dir) as string });
     renameSync(away, database.dir);
     const id = await rotate(replica);
     await renew(replica);

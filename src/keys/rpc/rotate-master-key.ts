@@ -2,19 +2,21 @@ import type { MasterKeyStatus, RotateMasterKeyRequest } from '../../gen/strongro
 import { eventOf } from '../../kernel/audit.ts';
 import type { Call } from '../../kernel/table.ts';
 import { parseCorrelationId } from '../call-context.ts';
+import { folderFailed } from '../key-files.ts';
 import type { Keys } from '../keys.ts';
-import { toMasterKeyStatus } from '../messages.ts';
+import { masterKeyStatus } from '../master-key-status.ts';
 import { masterKeyName, parseMasterKeyId } from '../names.ts';
-import { countSealed, selectMasterKeys } from '../sql/master-keys.ts';
 
 /** Answers when the new key is the current one; root keys are renewed under it behind the answer. */
 export const rotateMasterKey = async (keys: Keys, request: RotateMasterKeyRequest, call: Call): Promise<MasterKeyStatus> => {
   const currentId = parseMasterKeyId(request.currentId, 'current_id');
   call.annotate({ correlationId: parseCorrelationId(request.correlationId) || call.correlationId });
-  await keys.epochs.rotate(currentId, (id, previous) => {
+  const event = (id: string, previous: string) => {
     call.annotate({ resource: masterKeyName(id), attributes: { masterKey: id, previous } });
     return eventOf(call);
+  };
+  await keys.epochs.rotate(currentId, event).catch((error: unknown) => {
+    throw folderFailed(error);
   });
-  const [rows, counts] = await Promise.all([selectMasterKeys(keys.db.read), countSealed(keys.db.read)]);
-  return toMasterKeyStatus(rows, counts, keys.files.list(), keys.schedule);
+  return masterKeyStatus(keys);
 };
