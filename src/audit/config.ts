@@ -9,4 +9,6 @@ export const auditConfig = z.strictObject({
   origin: z.string().regex(/^[^\s+]{1,255}$/, 'must be without spaces and plus signs'),
   /** 32 random bytes: the seed of the Ed25519 key that signs checkpoints (RFC 8032). */
   signingKeyFile: fileSchema,
+  /** Where the newest checkpoint is kept besides the database; at the start, the log must continue each of them. */
+  checkpointFiles: z.array(fileSchema).default([]),
 });

@@ -15,6 +15,7 @@ import type { Audit } from './audit.ts';
 import { auditConfig } from './config.ts';
 import { draftOf } from './event.ts';
 import { openSigner } from './note.ts';
+import { openOutside } from './outside.ts';
 import { registrations } from './service.ts';
 import { openWriter } from './writer.ts';
 
@@ -38,7 +39,8 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   stack.defer(() => writerDb.close());
   const seed = readKeyFile(config.signingKeyFile);
   const signer = openSigner(config.origin, seed);
-  const writer = await openWriter(writerDb, signer, log);
+  const outside = stack.use(openOutside(config.checkpointFiles, signer.verifier, log));
+  const writer = await openWriter(writerDb, signer, log, outside);
   const auditor: Auditor = {
     append: (events, deadline) => Promise.all(events.map((event) => writer.append(draftOf(event, self), deadline))),
   };

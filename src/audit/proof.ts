@@ -1,16 +1,15 @@
-// Inclusion proofs from the tiles: a handful of tiles for a log of any size.
+// Inclusion proofs and earlier roots from the tiles: a handful of tiles for a log of any size.
 import type { Db } from '../kernel/db.ts';
 import { cover, fold, inclusionRanges, perfectRoot, type Node } from './merkle.ts';
-import type { LogState } from './recovery.ts';
 import { selectTiles } from './sql/log.ts';
-import { placeOf, splitTile, TILE_WIDTH } from './tiles.ts';
+import { placeOf, splitTile, TILE_WIDTH, type Tails } from './tiles.ts';
 
-/** The hashes from leaf `index` upward, in the tree of `state`. */
-export const inclusionProof = async (db: Db, state: LogState, index: bigint): Promise<Buffer[]> => {
+/** Hashes of perfect subtrees of the log that `tails` is the end of; each tile is read once. */
+const openHashes = (db: Db, tails: Tails): ((node: Node) => Promise<Buffer>) => {
   const loaded = new Map<string, Promise<Buffer[]>>();
   const tileOf = (level: number, tile: bigint): Promise<Buffer[]> => {
-    const tail = state.tails[level];
-    // Not full yet: the hashes are in the state, which is of one moment.
+    const tail = tails[level];
+    // Not full yet: the hashes are in memory, which is of one moment.
     if (tail && tile === tail.count / BigInt(TILE_WIDTH)) return Promise.resolve([...tail.hashes]);
     const key = `${level}/${tile}`;
     const known = loaded.get(key);
@@ -19,13 +18,27 @@ export const inclusionProof = async (db: Db, state: LogState, index: bigint): Pr
     loaded.set(key, loading);
     return loading;
   };
-  const hashOf = async (node: Node): Promise<Buffer> => {
+  return async (node) => {
     const { level, tile, offset, width } = placeOf(node);
     const hashes = (await tileOf(level, tile)).slice(offset, offset + width);
     if (hashes.length !== width) throw new Error(`tile ${level}/${tile} of the log is missing or short`);
     return perfectRoot(hashes);
   };
+};
+
+interface Grown {
+  readonly tree: { readonly size: bigint };
+  readonly tails: Tails;
+}
+
+/** The hashes from leaf `index` upward, in the tree of this state. */
+export const inclusionProof = (db: Db, { tree, tails }: Grown, index: bigint): Promise<Buffer[]> => {
+  const hashOf = openHashes(db, tails);
   return Promise.all(
-    inclusionRanges(index, state.tree.size).map(async ({ start, end }) => fold(await Promise.all(cover(start, end).map(hashOf)))),
+    inclusionRanges(index, tree.size).map(async ({ start, end }) => fold(await Promise.all(cover(start, end).map(hashOf)))),
   );
 };
+
+/** The root that the log had at an earlier size. */
+export const rootAt = async (db: Db, { tails }: Pick<Grown, 'tails'>, size: bigint): Promise<Buffer> =>
+  fold(await Promise.all(cover(0n, size).map(openHashes(db, tails))));

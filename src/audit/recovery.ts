@@ -1,10 +1,12 @@
 // Reads the log's state when a writer begins, and believes none of it unchecked: the root is computed from the frontier,
 // compared with the newest checkpoint, whose signature must be ours, and the newest leaves are hashed again and must lead to
-// it too. What does not fit refuses the start: a log that may have been changed must not be continued.
+// it too; and it must continue every checkpoint that is kept outside. What does not fit refuses the start: a log that may have been changed must not be continued.
 import type { Db } from '../kernel/db.ts';
 import { checkpointText } from './checkpoint.ts';
 import { HASH_BYTES, leafHash, perfectRoot, rootOf, type Tree } from './merkle.ts';
 import { openNote, type Signer } from './note.ts';
+import type { Outside } from './outside.ts';
+import { rootAt } from './proof.ts';
 import { selectCheckpoint, selectDurability, selectLeaves, selectTiles, takeOver } from './sql/log.ts';
 import { frontierOf, splitTile, TILE_WIDTH, type Tails } from './tiles.ts';
 
@@ -38,7 +40,13 @@ const loadTails = async (db: Db, size: bigint): Promise<Tails> => {
   return tails;
 };
 
-export const loadState = async (db: Db, signer: Signer): Promise<LogState> => {
+export const loadState = async (db: Db, signer: Signer, outside: Outside): Promise<LogState> => {
+  const state = await readState(db, signer);
+  await outside.verify(state.tree.size, (size) => rootAt(db, state, size));
+  return state;
+};
+
+const readState = async (db: Db, signer: Signer): Promise<LogState> => {
   for (const [setting, value] of Object.entries(await selectDurability(db.read))) {
     if (value === 'off') throw new Error(`PostgreSQL runs with ${setting} = off: a commit would be no promise; turn it on`);
   }

@@ -10,6 +10,7 @@ import { checkpointText } from './checkpoint.ts';
 import { leafOf, type Draft } from './event.ts';
 import { append, leafHash, rootOf, type Tree } from './merkle.ts';
 import type { Signer } from './note.ts';
+import { openOutside } from './outside.ts';
 import { loadState, type LogState } from './recovery.ts';
 import { appendBatch, selectKnown, type Known, type NewEntry } from './sql/log.ts';
 import { extend } from './tiles.ts';
@@ -30,13 +31,18 @@ const keyOf = ({ source, event }: Draft): string => `${source} ${event.eventId}`
 const unavailable = (cause?: unknown): AppError =>
   new AppError('AUDIT_UNAVAILABLE', 'the audit log could not write; nothing was acknowledged, try again', { cause });
 
-export const openWriter = async (db: Db, signer: Signer, log: Log): Promise<Writer> => {
-  let state: Promise<LogState> = loadState(db, signer);
+export const openWriter = async (db: Db, signer: Signer, log: Log, outside = openOutside([], signer.verifier, log)): Promise<Writer> => {
+  const load = async (): Promise<LogState> => {
+    const loaded = await loadState(db, signer, outside);
+    outside.publish(loaded.checkpoint);
+    return loaded;
+  };
+  let state = load();
   await state;
 
   const reload = (why: unknown): AppError => {
     log.warn({ error: describe(why) }, 'the log is read again');
-    const loading = loadState(db, signer);
+    const loading = load();
     // A failure stays for the next call to find, which then tries again.
     loading.catch(() => undefined);
     state = loading;
@@ -47,7 +53,7 @@ export const openWriter = async (db: Db, signer: Signer, log: Log): Promise<Writ
     try {
       return await state;
     } catch (error) {
-      state = loadState(db, signer);
+      state = load();
       return state.catch(() => {
         throw unavailable(error);
       });
@@ -78,6 +84,7 @@ export const openWriter = async (db: Db, signer: Signer, log: Log): Promise<Writ
     };
     if (!(await appendBatch(db.read, batch))) throw new AppError('AUDIT_UNAVAILABLE', 'another writer has taken over the log');
     state = Promise.resolve({ epoch: before.epoch, tree, tails, recordTime, checkpoint });
+    outside.publish(checkpoint);
     metrics.auditBatch.observe(entries.length);
     return drafts.map((_, i) => before.tree.size + BigInt(i));
   };
@@ -133,6 +140,6 @@ const answer = (draft: Draft, found: { index: bigint; event_digest: Buffer } | u
 const entryOf = (draft: Draft, recordTime: Date): NewEntry => {
   const leaf = leafOf(draft, recordTime);
   const { event, source, digest } = draft;
-  const { principal, onBehalfOf, resource, correlationId } = event;
-  return { source, eventId: event.eventId, digest, leaf, leafHash: leafHash(leaf), principal, onBehalfOf, resource, correlationId };
+  const { eventId, action, principal, onBehalfOf, resource, correlationId } = event;
+  return { source, eventId, digest, leaf, leafHash: leafHash(leaf), action, principal, onBehalfOf, resource, correlationId };
 };

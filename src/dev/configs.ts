@@ -53,10 +53,12 @@ const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   allow: {
     'strongroom.audit.v1.AuditWriterService': [store, keys, worker],
     'strongroom.audit.v1.AuditService': [auditor],
+    'strongroom.audit.v1.AuditService/ListEntries': [auditor, keys],
     'strongroom.audit.v1.AuditService/GetInclusionProof': [auditor, worker],
   },
   origin: `${TRUST_DOMAIN}/audit`,
   signingKeyFile: keyFile('audit-signing.key'),
+  checkpointFiles: [join('..', 'audit.checkpoint')],
 });
 
 const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
@@ -65,12 +67,15 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService': [store],
     'strongroom.keys.v1.EnvelopeService/DestroyScope': [store, worker],
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
+    'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
     'strongroom.keys.v1.KeyService': [store],
+    'strongroom.keys.v1.KeyService/GetMasterKeyStatus': [operator],
+    'strongroom.keys.v1.KeyService/RotateMasterKey': [operator],
     'strongroom.keys.v1.KeyService/DestroyRootKey': [worker],
     'strongroom.keys.v1.KeyService/GetRootKey': [store, worker, operator],
   },
   audit: peer(stack, 'audit'),
-  masterKeyFile: keyFile('master.key'),
+  masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
 const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Purge'];
@@ -101,7 +106,8 @@ const migrateOf = (stack: Stack, service: Service): z.input<typeof migrateConfig
 
 export const writeConfigs = (stack: Stack): void => {
   mkdirSync(folderOf(stack), { recursive: true });
-  for (const name of ['master.key', 'audit-signing.key', 'token.key']) ensureKeyFile(join(stack.state, name));
+  for (const name of ['audit-signing.key', 'token.key']) ensureKeyFile(join(stack.state, name));
+  mkdirSync(join(stack.state, 'master-keys'), { recursive: true, mode: 0o700 });
   const configs: Record<Service, unknown> = { audit: auditOf(stack), keys: keysOf(stack), store: storeOf(stack), worker: workerOf(stack) };
   const write = (file: string, config: unknown) => writeIfChanged(file, `${JSON.stringify(config, undefined, 2)}\n`);
   for (const service of SERVICES) {

@@ -3,7 +3,7 @@
 import { crc32c } from '@node-rs/crc32';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AuditServiceService, Event_Outcome } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { AuditServiceService, Event_Outcome, ListEntriesRequest } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { BindingServiceService, Role } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { Purge_State, PurgeServiceService, type Purge } from '../gen/strongroom/secrets/v1/purge_service.ts';
@@ -109,10 +109,7 @@ export const demo = async (stack: Stack, say: Say): Promise<void> => {
   const refusal = await refusalOf('app2', stranger.accessSecretVersion({ name: `${secret.name}/versions/latest` }, options()));
   say(`✓ app2 was refused: ${refusal}`);
 
-  const { entries } = await log.listEntries(
-    { pageSize: 50, pageToken: '', resource: secret.name, correlationId: '', principal: '' },
-    options(),
-  );
+  const { entries } = await log.listEntries(ListEntriesRequest.fromPartial({ pageSize: 50, resource: secret.name }), options());
   say('✓ auditor found this secret in the audit log:');
   for (const { index, event } of entries.toReversed()) {
     if (!event) continue;

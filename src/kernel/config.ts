@@ -8,7 +8,7 @@ import { parseSpiffeId, type SpiffeId } from './identity.ts';
 const name = z.string().min(1).max(255);
 const port = z.int().min(1).max(65_535);
 
-/** A path. Its key ends in File or Dir, by which `readConfig` knows to resolve it against the configuration's folder. */
+/** A path, or a list of them. Its key ends in File, Files or Dir, by which `readConfig` knows to resolve it against the configuration's folder. */
 const path = z.string().min(1);
 
 export const spiffeIdSchema = z.string().transform((text, context): SpiffeId => {
@@ -64,7 +64,7 @@ export type ServerConfig = z.infer<typeof serverShape>;
 export type PeerConfig = z.infer<typeof peerSchema>;
 export type DatabaseConfig = z.infer<typeof databaseSchema>;
 
-const PATH_KEYS = /File$|Dir$/;
+const PATH_KEYS = /Files?$|Dir$|^dir$/;
 
 /** A path may begin with a folder that the environment names: `${CREDENTIALS_DIRECTORY}/master.key`. Nothing else may. */
 const resolvePath = (key: string, text: string, folder: string): string =>
@@ -77,15 +77,12 @@ const resolvePath = (key: string, text: string, folder: string): string =>
     }),
   );
 
-const resolvePaths = (value: unknown, folder: string): unknown => {
-  if (Array.isArray(value)) return value.map((item) => resolvePaths(item, folder));
+/** `key` is that of the value, or of the list that it is in. */
+const resolvePaths = (value: unknown, folder: string, key = ''): unknown => {
+  if (typeof value === 'string') return PATH_KEYS.test(key) ? resolvePath(key, value, folder) : value;
+  if (Array.isArray(value)) return value.map((item) => resolvePaths(item, folder, key));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [
-      key,
-      PATH_KEYS.test(key) && typeof item === 'string' ? resolvePath(key, item, folder) : resolvePaths(item, folder),
-    ]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([inner, item]) => [inner, resolvePaths(item, folder, inner)]));
 };
 
 export const readConfig = <T>(file: string, schema: z.ZodType<T>): T => {

@@ -18,6 +18,8 @@ export const enqueue = async (tx: Queryable, event: Event): Promise<void> => {
 export interface Relay extends AsyncDisposable {
   /** There is something to ship. */
   kick(): void;
+  /** Resolves when all that was written before is in the log; rejects with AUDIT_UNAVAILABLE if it does not take it now. */
+  flush(): Promise<void>;
   /** Throws AUDIT_UNAVAILABLE if an event has waited too long. */
   assertHealthy(): void;
 }
@@ -46,6 +48,8 @@ const ship = (db: Db, auditor: Auditor, saw: (oldestMs: number) => void): Promis
     return rows.length;
   });
 
+const late = () => new AppError('AUDIT_UNAVAILABLE', 'the change was made, but the audit log has not taken its event yet; repeat the call');
+
 export const openRelay = (db: Db, auditor: Auditor, log: Log): Relay => {
   let running: Promise<void> | undefined;
   let again = false;
@@ -53,13 +57,25 @@ export const openRelay = (db: Db, auditor: Auditor, log: Log): Relay => {
   let retry: NodeJS.Timeout | undefined;
   /** Monotonic time at which the oldest event that waits was written; undefined when all is shipped. */
   let waitingSince: number | undefined;
+  /** Who came before a shipment began knows at its end that all was shipped, unless it was full. */
+  let waiters: { resolve: () => void; reject: (error: AppError) => void }[] = [];
 
   const drain = async (): Promise<void> => {
     let shipped = 0;
     do {
       again = false;
-      shipped = await ship(db, auditor, (ageMs) => (waitingSince = Math.min(waitingSince ?? Infinity, performance.now() - ageMs)));
+      const present = waiters;
+      waiters = [];
+      try {
+        shipped = await ship(db, auditor, (ageMs) => (waitingSince = Math.min(waitingSince ?? Infinity, performance.now() - ageMs)));
+      } catch (error) {
+        for (const waiter of present) waiter.reject(late());
+        throw error;
+      }
       waitingSince = undefined;
+      // A full batch may have left something of theirs behind.
+      if (shipped === BATCH) waiters.unshift(...present);
+      else for (const waiter of present) waiter.resolve();
     } while (!stopped && (again || shipped === BATCH));
   };
 
@@ -85,6 +101,15 @@ export const openRelay = (db: Db, auditor: Auditor, log: Log): Relay => {
   kick();
   return {
     kick,
+    flush: () =>
+      new Promise((resolve, reject) => {
+        if (retry || stopped) {
+          reject(late());
+          return;
+        }
+        waiters.push({ resolve, reject });
+        kick();
+      }),
     assertHealthy: () => {
       if (waitingSince !== undefined && performance.now() - waitingSince > MAX_AGE_MS) {
         throw new AppError('AUDIT_UNAVAILABLE', 'the audit log takes no events; nothing may change until it does, try again');
@@ -94,6 +119,7 @@ export const openRelay = (db: Db, auditor: Auditor, log: Log): Relay => {
       stopped = true;
       clearTimeout(retry);
       await running;
+      for (const waiter of waiters) waiter.reject(late());
     },
   };
 };

@@ -1,11 +1,21 @@
 // The key service's configuration.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, fileSchema, peerSchema } from '../kernel/config.ts';
+import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema } from '../kernel/config.ts';
+
+/** As long as a read that is under way may take. */
+const SHORTEST_KEEP_MS = 5_000;
 
 export const keysConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
   audit: peerSchema,
-  /** 32 random bytes that seal the root keys of the soft backend: keep a copy where no backup of the database is. */
-  masterKeyFile: fileSchema,
+  /** The keys that seal the root keys of the soft backend. */
+  masterKeys: z.strictObject({
+    /** A folder of their own, the same for all replicas, in no backup of the database. */
+    dir: fileSchema,
+    /** How often a new one takes the place of the current one; null: on request only. */
+    rotateEvery: durationSchema.nullable(),
+    /** How long one that seals nothing any more is kept, for backups that may be needed. */
+    keepFor: durationSchema.refine((ms) => ms >= SHORTEST_KEEP_MS, 'must be 5s or more'),
+  }),
 });

@@ -2,6 +2,8 @@
 import type { Db } from '../kernel/db.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import type { KeyBackend } from './backend.ts';
+import type { Epochs, Schedule } from './epochs.ts';
+import type { KeyFiles } from './key-files.ts';
 import type { ScopeKeys } from './scope-keys.ts';
 
 export interface Keys {
@@ -9,4 +11,7 @@ export interface Keys {
   readonly backend: KeyBackend;
   readonly scopeKeys: ScopeKeys;
   readonly relay: Relay;
+  readonly files: KeyFiles;
+  readonly epochs: Epochs;
+  readonly schedule: Schedule;
 }

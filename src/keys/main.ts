@@ -1,15 +1,25 @@
 // The key service process, wired top to bottom.
+import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
+import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
-import { readConfig, readKeyFile } from '../kernel/config.ts';
+import { dial } from '../kernel/client.ts';
+import { readConfig } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
+import { AppError } from '../kernel/errors.ts';
+import { identityOf } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { keysConfig } from './config.ts';
+import { openEpochs } from './epochs.ts';
+import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
+import { openMasterKeys } from './master-keys.ts';
+import { openOwnEvents } from './own-event.ts';
+import { openReplay } from './replay.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';
 import { openSoftBackend } from './soft.ts';
@@ -23,14 +33,27 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   await using stack = new AsyncDisposableStack();
   const log = openLog(config.service, config.log.level);
   const tls = stack.use(openTls(config.tls, log));
+  const self = identityOf(new X509Certificate(tls.current.cert), config.trustDomain);
+  if (self instanceof AppError) throw self;
   const db = openServiceDb(config.database, log);
   stack.defer(() => db.close());
   await requireSchema(db, MIGRATIONS);
 
-  const backend = stack.use(openSoftBackend(readKeyFile(config.masterKeyFile)));
+  const { dir, rotateEvery: rotateEveryMs, keepFor: keepForMs } = config.masterKeys;
+  const ownEvent = openOwnEvents(self);
+  const files = openKeyFiles(dir);
+  const masterKeys = stack.use(await openMasterKeys(db, files, ownEvent));
+  const backend = stack.use(openSoftBackend(masterKeys));
+
   const auditor = stack.use(dialAuditor(config.audit, tls));
-  const relay = stack.use(openRelay(db, auditor, log));
-  const keys: Keys = { db, backend, scopeKeys: openScopeKeys(db, backend), relay };
+  const auditLog = stack.use(dial(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE'));
+  const replay = stack.use(await openReplay({ db, backend, files, auditLog, self, log }));
+  const relay = stack.use(openRelay(db, replay.watch(auditor), log));
+  const schedule = { rotateEveryMs, keepForMs };
+  const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
+  replay.onDone(() => epochs.kick());
+  const scopeKeys = openScopeKeys(db, backend, replay);
+  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule };
   // The allowlist is all: only services call this one. What binds a call to its instance is checked with the key.
   stack.use(
     await serve({
@@ -38,9 +61,10 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       log,
       tls,
       registrations: registrations(keys),
-      authorize: async () => undefined,
+      authorize: async () => replay.assertDone(),
       auditor,
       ready: async () => {
+        replay.assertDone();
         await Promise.all([db.ping(), backend.check()]);
       },
     }),

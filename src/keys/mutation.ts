@@ -5,6 +5,24 @@ import type { Queryable } from '../kernel/db.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { Call } from '../kernel/table.ts';
 import type { Keys } from './keys.ts';
+import { raiseEpoch } from './sql/scopes.ts';
+
+/** A destruction is answered when its event is in the log: there, a database that is restored later finds what was destroyed. */
+export const destroy = async <Reply>(
+  keys: Keys,
+  call: Call,
+  change: (tx: Queryable) => Promise<{ reply: Reply; destroyed: boolean }>,
+): Promise<Reply> => {
+  let epoch: bigint | undefined;
+  const reply = await mutate(keys, call, async (tx) => {
+    const changed = await change(tx);
+    epoch = changed.destroyed ? await raiseEpoch(tx) : undefined;
+    return changed.reply;
+  });
+  if (epoch !== undefined) keys.scopeKeys.raised(epoch);
+  await keys.relay.flush();
+  return reply;
+};
 
 export const mutate = async <Reply>(keys: Keys, call: Call, change: (tx: Queryable) => Promise<Reply>): Promise<Reply> => {
   keys.relay.assertHealthy();

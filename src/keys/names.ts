@@ -13,6 +13,7 @@ const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const KEY_RING = new RegExp(`^keyRings/(${ID})$`);
 const ROOT_KEY = new RegExp(`^keyRings/(${ID})/keys/(${ID})$`);
 const SCOPE = new RegExp(`^scopes/(${UUID})$`);
+const MASTER_KEY = /^[0-9a-f]{16}$/;
 const ONLY_ID = new RegExp(`^${ID}$`);
 const ONLY_UUID = new RegExp(`^${UUID}$`);
 const ID_RULE = '1 to 63 characters of a-z, 0-9 and hyphens, not starting or ending with a hyphen';
@@ -33,6 +34,11 @@ export const parseRootKey = (text: string, field = 'name'): RootKeyPath => {
   return { keyRing, key };
 };
 
+export const parseMasterKeyId = (text: string, field: string): string => {
+  if (!MASTER_KEY.test(text)) throw invalid(field, 'must be 16 hexadecimal digits in lower case', 'MALFORMED_NAME');
+  return text;
+};
+
 /** The scope's uid. */
 export const parseScope = (text: string, field = 'name'): string =>
   match(SCOPE, text, field, 'scopes/{uid}, a UUID in lower case')[0] ?? '';
@@ -48,4 +54,5 @@ export const parseUuid = (text: string, field: string): string => {
 };
 
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
+export const masterKeyName = (id: string): string => `masterKeys/${id}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

@@ -9,7 +9,7 @@ import { metrics } from '../kernel/metrics.ts';
 import type { Call } from '../kernel/table.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import { scopeName } from './names.ts';
-import { selectEpoch, selectScope } from './sql/scopes.ts';
+import { selectScope } from './sql/scopes.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
 const MAX_SCOPES = 100_000;
@@ -21,7 +21,15 @@ interface ScopeKey {
   wiped: boolean;
 }
 
+/** The epoch of the database, which everything that takes a key away raises. */
+export interface DatabaseEpoch {
+  askEpoch(): Promise<bigint>;
+  raised(epoch: bigint): void;
+}
+
 export interface ScopeKeys {
+  /** After a destruction made here: from the next call on, nothing that was destroyed is of use in this process. */
+  raised(epoch: bigint): void;
   /** To be awaited once in each call that uses keys: refuses the reply if the keys stop being vouched for meanwhile. */
   confirm(call: Call): Promise<void>;
   /** Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_DESTROYED, UNAVAILABLE. */
@@ -48,12 +56,27 @@ export const wrapNewScopeKey = async (
   }
 };
 
+/** A scope key under another version of its root key; it leaves this function only wrapped. */
+export const rewrapScopeKey = async (
+  backend: KeyBackend,
+  scope: { from: RootKeyRef; to: RootKeyRef; scopeUid: string; instanceUid: string; wrapped: Buffer },
+  deadline: number,
+): Promise<Buffer> => {
+  const context = (rootKey: RootKeyRef) => contextOfScope(scope.scopeUid, scope.instanceUid, rootKey);
+  const key = await backend.unwrap(scope.from, scope.wrapped, context(scope.from), deadline);
+  try {
+    return await backend.wrap(scope.to, key, context(scope.to), deadline);
+  } finally {
+    key.fill(0);
+  }
+};
+
 export const scopeDestroyed = (scopeUid: string): AppError =>
   new AppError('SCOPE_DESTROYED', `the key of ${scopeName(scopeUid)} was destroyed; what it protected is gone for ever`, {
     metadata: { scope: scopeName(scopeUid) },
   });
 
-export const openScopeKeys = (db: Db, backend: KeyBackend): ScopeKeys => {
+export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch): ScopeKeys => {
   const load = async (scopeUid: string): Promise<ScopeKey> => {
     metrics.keyCache.inc({ result: 'miss' });
     const row = await selectScope(db.read, scopeUid);
@@ -72,9 +95,13 @@ export const openScopeKeys = (db: Db, backend: KeyBackend): ScopeKeys => {
     scope.key.fill(0);
     scope.wiped = true;
   };
-  const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: MAX_SCOPES, drop: wipe });
+  const cache = openEpochCache({ queryEpoch: () => epochs.askEpoch(), load, max: MAX_SCOPES, drop: wipe });
 
   return {
+    raised: (epoch) => {
+      epochs.raised(epoch);
+      cache.expire();
+    },
     confirm: async (call) => {
       const lease = await cache.confirm();
       call.guard(() => {

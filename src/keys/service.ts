@@ -5,14 +5,17 @@ import { METADATA_LIMITS as metadata, register, type Call, type Limits, type Reg
 import type { Keys } from './keys.ts';
 import { parseKeyRing, parseRootKey, parseScope, parseUuid, scopeName } from './names.ts';
 import { batchGenerateDeks } from './rpc/batch-generate-deks.ts';
+import { batchGetScopes } from './rpc/batch-get-scopes.ts';
 import { batchUnwrapDeks } from './rpc/batch-unwrap-deks.ts';
 import { createRootKey } from './rpc/create-root-key.ts';
 import { createScope } from './rpc/create-scope.ts';
 import { destroyRootKey } from './rpc/destroy-root-key.ts';
 import { destroyScope } from './rpc/destroy-scope.ts';
 import { generateDek } from './rpc/generate-dek.ts';
+import { getMasterKeyStatus } from './rpc/get-master-key-status.ts';
 import { getRootKey } from './rpc/get-root-key.ts';
 import { getScope } from './rpc/get-scope.ts';
+import { rotateMasterKey } from './rpc/rotate-master-key.ts';
 import { unwrapDek } from './rpc/unwrap-dek.ts';
 
 /** 1000 items of some 500 bytes; what names its end callers at length fits fewer. */
@@ -25,6 +28,7 @@ const named = (name: string, parse: (name: string) => unknown): Resource => {
 };
 const inScope = (scope: string): Resource => named(scope, (name) => parseScope(name, 'scope'));
 const manyScopes = (): Resource => ({ name: 'scopes' });
+const masterKeys = (): Resource => ({ name: 'masterKeys' });
 
 export const registrations = (keys: Keys): Registration[] => {
   /** Handlers take the keys first. */
@@ -56,6 +60,20 @@ export const registrations = (keys: Keys): Registration[] => {
         limits: metadata,
         handler: run(destroyRootKey),
       },
+      getMasterKeyStatus: {
+        action: 'keys.masterkey.read',
+        resource: masterKeys,
+        audit: 'read',
+        limits: metadata,
+        handler: run(getMasterKeyStatus),
+      },
+      rotateMasterKey: {
+        action: 'keys.masterkey.rotate',
+        resource: masterKeys,
+        audit: 'write',
+        limits: metadata,
+        handler: run(rotateMasterKey),
+      },
     }),
     register(EnvelopeServiceService, {
       createScope: {
@@ -71,6 +89,13 @@ export const registrations = (keys: Keys): Registration[] => {
         audit: 'read',
         limits: metadata,
         handler: run(getScope),
+      },
+      batchGetScopes: {
+        action: 'keys.scope.read',
+        resource: manyScopes,
+        audit: 'read',
+        limits: metadata,
+        handler: run(batchGetScopes),
       },
       destroyScope: {
         action: 'keys.scope.destroy',

@@ -20,6 +20,7 @@ export interface Targets extends Tenant {
   /** And each of these one that wants it back. */
   deleted: { instance: string; group: string; secret: string };
   purge: string;
+  masterKeyId: string;
 }
 
 const stranger = 'spiffe://strongroom.internal/somebody';
@@ -72,6 +73,7 @@ export const makeTargets = async (
     },
     deleted: { instance: deletedInstance.instance, group: deletedGroup, secret: deletedSecret },
     purge: `purges/${gone.uid}`,
+    masterKeyId: (await operator.keys.getMasterKeyStatus({})).current?.id ?? '',
   };
 };
 
@@ -134,9 +136,13 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   'KeyService/GetRootKey': (as, on, o) => as.keys.getRootKey({ name: on.rootKey }, o),
   'KeyService/DestroyRootKey': (as, on, o) => as.keys.destroyRootKey({ name: on.doomed.rootKey }, o),
 
+  'KeyService/GetMasterKeyStatus': (as, _, o) => as.keys.getMasterKeyStatus({}, o),
+  'KeyService/RotateMasterKey': (as, on, o) => as.keys.rotateMasterKey({ currentId: on.masterKeyId }, o),
+
   'EnvelopeService/CreateScope': (as, on, o) =>
     as.envelopes.createScope({ scopeUid: randomUUID(), rootKey: on.rootKey, instanceUid: on.instanceUid }, o),
   'EnvelopeService/GetScope': (as, on, o) => as.envelopes.getScope({ name: on.scope }, o),
+  'EnvelopeService/BatchGetScopes': (as, on, o) => as.envelopes.batchGetScopes({ names: [on.scope] }, o),
   'EnvelopeService/DestroyScope': (as, on, o) => as.envelopes.destroyScope({ name: on.doomed.scope }, o),
   'EnvelopeService/GenerateDek': (as, on, o) => as.envelopes.generateDek(dek(on), o),
   'EnvelopeService/UnwrapDek': (as, on, o) => as.envelopes.unwrapDek(dek(on), o),

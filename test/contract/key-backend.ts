@@ -63,6 +63,20 @@ export const keyBackendContract = (name: string, open: () => Promise<KeyBackend>
       await backend.destroy(doomed, soon());
     });
 
+    it('makes a new version of a key beside the old one, and loses nothing when the old one goes', async () => {
+      const [one, two] = [await backend.create(OTHER, 3, soon()), await backend.create(OTHER, 4, soon())].map((ref, i) => ({
+        keyUid: OTHER,
+        version: 3 + i,
+        ref,
+      })) as [RootKeyRef, RootKeyRef];
+      const [old, renewed] = [await backend.wrap(one, plain, context, soon()), await backend.wrap(two, plain, context, soon())];
+      expect(await backend.unwrap(one, old, context, soon())).toEqual(plain);
+      // Of other material: what the old one wrapped is not the new one's.
+      await expect(backend.unwrap(two, old, context, soon())).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+      await backend.destroy(one, soon());
+      expect(await backend.unwrap(two, renewed, context, soon())).toEqual(plain);
+    });
+
     it('says that it is well', async () => {
       await expect(backend.check()).resolves.toBeUndefined();
     });

@@ -115,6 +115,8 @@ describe('every RPC', () => {
     store: connect('store', materialOf(stack, 'operator')),
     keys: connect('keys', materialOf(stack, 'store')),
     'keys.v1.KeyService/DestroyRootKey': connect('keys', materialOf(stack, 'worker')),
+    'keys.v1.KeyService/GetMasterKeyStatus': connect('keys', materialOf(stack, 'operator')),
+    'keys.v1.KeyService/RotateMasterKey': connect('keys', materialOf(stack, 'operator')),
     audit: connect('audit', materialOf(stack, 'auditor')),
     'audit.v1.AuditWriterService/AppendEvents': connect('audit', materialOf(stack, 'store')),
   };
@@ -142,7 +144,7 @@ describe('every RPC', () => {
   it('answers an empty request with the field that is missing, or as a list of everything', async () => {
     const withoutArguments = ['ListInstances', 'ListPurges', 'ListEntries', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof'];
     for (const { name, client } of all) {
-      if (withoutArguments.includes(name.split('/')[1]!)) await callRaw(client, `/${name}`, Buffer.alloc(0));
+      if ([...withoutArguments, 'GetMasterKeyStatus'].includes(name.split('/')[1]!)) await callRaw(client, `/${name}`, Buffer.alloc(0));
       else {
         const refused = properRefusal(await failure(client, `/${name}`));
         expect(refused, name).toMatchObject({ code: 'INVALID_ARGUMENT', fields: [expect.any(String) as string] });

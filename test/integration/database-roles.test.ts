@@ -174,6 +174,8 @@ describe('the key service', () => {
       'delete from root_keys',
       'delete from root_key_versions',
       'delete from scopes',
+      'delete from master_keys',
+      'delete from destructions_confirmed',
       'truncate scopes',
       `update outbox set event = ''`,
     ]));

@@ -103,6 +103,28 @@ describe('the outbox', () => {
     expect(log.taken).toEqual(['fresh']);
   });
 
+  it('tells when all that was written before is in the log, also of more than a batch', async () => {
+    const log = logThat();
+    await using relay = openRelay(db, log, silentLog);
+    await write(...names(300));
+    await relay.flush();
+    expect(log.taken).toEqual(names(300));
+    await Promise.all([write('a').then(() => relay.flush()), write('b').then(() => relay.flush())]);
+    expect(log.taken.slice(300).sort()).toEqual(['a', 'b']);
+    await relay.flush();
+  });
+
+  it('tells at once that the log does not take it, and loses nothing', async () => {
+    const log = logThat();
+    log.away = true;
+    await using relay = openRelay(db, log, silentLog);
+    await write('a');
+    for (let i = 0; i < 3; i++) await expect(relay.flush()).rejects.toMatchObject({ reason: 'AUDIT_UNAVAILABLE' });
+    log.away = false;
+    await vi.waitFor(() => relay.flush(), 5_000);
+    expect(log.taken).toEqual(['a']);
+  });
+
   it('of several replicas goes out once, in order: they take turns', async () => {
     const log = logThat();
     await write(...names(500));

@@ -42,6 +42,19 @@ describe('a configuration', () => {
     expect(config.tokenKeyFile).toBe(join(folder, 'token.key'));
   });
 
+  it('has paths in lists and folders relative to its own folder too', () => {
+    const lists = z.strictObject({
+      checkpointFiles: z.array(fileSchema),
+      masterKeys: z.strictObject({ dir: fileSchema, keepFor: z.string() }),
+    });
+    const file = join(folder, 'lists.json');
+    writeFileSync(file, JSON.stringify({ checkpointFiles: ['a', '/b'], masterKeys: { dir: 'keys', keepFor: '7d' } }));
+    expect(readConfig(file, lists)).toEqual({
+      checkpointFiles: [join(folder, 'a'), '/b'],
+      masterKeys: { dir: join(folder, 'keys'), keepFor: '7d' },
+    });
+  });
+
   const changed = (change: (config: ReturnType<typeof good> & Record<string, unknown>) => void): unknown => {
     const config = good();
     change(config);

@@ -11,6 +11,7 @@ create table entries (
   leaf bytea not null,
   leaf_hash bytea not null,
   -- Copies of what is in the leaf, to find entries by.
+  action text not null,
   principal text not null,
   on_behalf_of text not null,
   resource text not null,
@@ -18,6 +19,7 @@ create table entries (
   unique (source, event_id)
 );
 create index entries_resource on entries (resource text_pattern_ops, index);
+create index entries_action on entries (action, index);
 create index entries_correlation on entries (correlation_id, index) where correlation_id <> '';
 create index entries_principal on entries (principal, index);
 create index entries_on_behalf_of on entries (on_behalf_of, index) where on_behalf_of <> '';

@@ -11,11 +11,13 @@ export const listEntries = async (audit: Audit, request: ListEntriesRequest): Pr
   if (request.resource.length > 512) throw invalid('resource', 'must be at most 512 characters');
   if (request.principal.length > 2048) throw invalid('principal', 'must be at most 2048 characters');
   if (request.correlationId.length > 64) throw invalid('correlation_id', 'must be at most 64 characters');
+  if (request.action.length > 64) throw invalid('action', 'must be at most 64 characters');
+  if (request.minIndex < 0n) throw invalid('min_index', 'must not be negative');
   const { items, nextPageToken } = await pageOf({
     tokens: audit.pages,
     size: request.pageSize,
     token: request.pageToken,
-    binding: ['entries', request.resource, request.correlationId, request.principal],
+    binding: ['entries', request.resource, request.correlationId, request.principal, request.action, String(request.minIndex)],
     first: [String(ABOVE_ALL)],
     select: ([before = '0'], limit) => select(audit.db.read, request, BigInt(before), limit),
     cursor: (row) => [String(row.index)],

@@ -18,21 +18,26 @@ export interface Filter {
   resource: string;
   correlationId: string;
   principal: string;
+  action: string;
+  minIndex: bigint;
 }
 
 /** Newest first, below `before`. Each combination of filters is a statement of its own, so that each finds its index. */
 export const listEntries = (db: Queryable, filter: Filter, before: bigint, limit: number): Promise<EntryRow[]> => {
   const values: unknown[] = [before, limit];
   const where = ['index < $1'];
-  const add = (condition: (parameter: string) => string, value: string): void => {
-    if (value === '') return;
+  const kind: string[] = [];
+  const add = (condition: (parameter: string) => string, value: string | bigint): void => {
+    kind.push(value ? '1' : '0');
+    if (!value) return;
     values.push(value);
     where.push(condition(`$${values.length}`));
   };
   add((p) => `(resource = ${p} or (resource >= ${p} || '/' and resource < ${p} || '0'))`, filter.resource);
   add((p) => `correlation_id = ${p}`, filter.correlationId);
   add((p) => `(principal = ${p} or on_behalf_of = ${p})`, filter.principal);
-  const kind = [filter.resource, filter.correlationId, filter.principal].map((f) => (f === '' ? '0' : '1')).join('');
+  add((p) => `action = ${p}`, filter.action);
+  add((p) => `index >= ${p}`, filter.minIndex);
   const text = `select ${COLUMNS} from entries where ${where.join(' and ')} order by index desc limit $2`;
-  return db.query<EntryRow>({ name: `audit.listEntries.${kind}`, text, values });
+  return db.query<EntryRow>({ name: `audit.listEntries.${kind.join('')}`, text, values });
 };

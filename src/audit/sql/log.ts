@@ -26,6 +26,7 @@ export interface NewEntry {
   digest: Buffer;
   leaf: Buffer;
   leafHash: Buffer;
+  action: string;
   principal: string;
   onBehalfOf: string;
   resource: string;
@@ -47,11 +48,12 @@ const APPEND = `
 with state as (
   update log_state set size = $3, frontier = $4, record_time = $5 where writer_epoch = $1 and size = $2 returning size
 ), added as (
-  insert into entries (index, source, event_id, event_digest, record_time, leaf, leaf_hash, principal, on_behalf_of, resource, correlation_id)
-  select $2 + e.n, e.source, e.id, decode(e.digest, 'base64'), $5, convert_to(e.leaf, 'UTF8'), decode(e.hash, 'base64'), e.principal, e.behalf, e.resource,
-    e.correlation
-  from state, json_to_recordset($6) as e (n bigint, source text, id uuid, digest text, leaf text, hash text, principal text, behalf text, resource text,
-    correlation text)
+  insert into entries (index, source, event_id, event_digest, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource,
+    correlation_id)
+  select $2 + e.n, e.source, e.id, decode(e.digest, 'base64'), $5, convert_to(e.leaf, 'UTF8'), decode(e.hash, 'base64'), e.action, e.principal,
+    e.behalf, e.resource, e.correlation
+  from state, json_to_recordset($6) as e (n bigint, source text, id uuid, digest text, leaf text, hash text, action text, principal text, behalf text,
+    resource text, correlation text)
 ), tiled as (
   insert into tiles (level, tile, hashes)
   select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($7) as t (level int, tile bigint, hashes text)
@@ -69,6 +71,7 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     digest: e.digest.toString('base64'),
     leaf: e.leaf.toString('utf8'),
     hash: e.leafHash.toString('base64'),
+    action: e.action,
     principal: e.principal,
     behalf: e.onBehalfOf,
     resource: e.resource,

@@ -7,6 +7,7 @@ import type { Keys } from '../keys.ts';
 import { toRootKey } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseId, parseKeyRing, parseUuid, rootKeyName } from '../names.ts';
+import { holdCurrent } from '../sql/master-keys.ts';
 import { insertRootKey, selectRootKey, type RootKeyRow } from '../sql/root-keys.ts';
 
 export const createRootKey = async (keys: Keys, request: CreateRootKeyRequest, call: Call): Promise<RootKey> => {
@@ -15,11 +16,13 @@ export const createRootKey = async (keys: Keys, request: CreateRootKeyRequest, c
   const correlationId = parseCorrelationId(request.correlationId) || call.correlationId;
   call.annotate({ resource: rootKeyName(path), instanceUid: owner, correlationId });
 
-  const existing = await selectRootKey(keys.db.read, path);
-  const keyUid = existing?.key_uid ?? uuidv7();
-  const ref = existing ? undefined : await keys.backend.create(keyUid, 1, call.deadline);
   return mutate(keys, call, async (tx) => {
-    if (ref) await insertRootKey(tx, { ...path, keyUid, owner, ref });
+    if (!(await selectRootKey(tx, path))) {
+      // The master key that it is sealed under stays the current one until both are committed.
+      await holdCurrent(tx);
+      const keyUid = uuidv7();
+      await insertRootKey(tx, { ...path, keyUid, owner, ref: await keys.backend.create(keyUid, 1, call.deadline) });
+    }
     const row = await selectRootKey(tx, path);
     if (!row || row.owner !== owner || row.state === 'DESTROYED') throw taken(path, row);
     return toRootKey(row);

@@ -4,26 +4,24 @@ import type { Call } from '../../kernel/table.ts';
 import { parseCorrelationId } from '../call-context.ts';
 import type { Keys } from '../keys.ts';
 import { toRootKey } from '../messages.ts';
-import { mutate } from '../mutation.ts';
+import { destroy } from '../mutation.ts';
 import { parseRootKey } from '../names.ts';
 import { destroyRootKey as forget, lockRootKey, selectRootKey, selectVersions } from '../sql/root-keys.ts';
-import { raiseEpoch } from '../sql/scopes.ts';
 
 /** The material goes first, the reference after it: whatever comes between, a repeated call ends the work. */
 export const destroyRootKey = (keys: Keys, request: DestroyRootKeyRequest, call: Call): Promise<RootKey> => {
   const path = parseRootKey(request.name);
   call.annotate({ correlationId: parseCorrelationId(request.correlationId) || call.correlationId });
-  return mutate(keys, call, async (tx) => {
+  return destroy(keys, call, async (tx) => {
     const row = await lockRootKey(tx, path);
     if (!row) throw notFound('root key', request.name);
-    call.annotate({ instanceUid: row.owner });
-    if (row.state === 'DESTROYED') return toRootKey(row);
+    call.annotate({ instanceUid: row.owner, attributes: { key: row.key_uid } });
+    if (row.state === 'DESTROYED') return { reply: toRootKey(row), destroyed: false };
     if (row.scope_count > 0n) throw inUse(request.name, row.scope_count);
     for (const version of await selectVersions(tx, row.key_uid))
       await keys.backend.destroy({ keyUid: row.key_uid, ...version }, call.deadline);
     await forget(tx, row.key_uid);
-    await raiseEpoch(tx);
-    return toRootKey((await selectRootKey(tx, path)) ?? row);
+    return { reply: toRootKey((await selectRootKey(tx, path)) ?? row), destroyed: true };
   });
 };
 

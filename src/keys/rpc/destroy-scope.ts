@@ -4,18 +4,18 @@ import type { Call } from '../../kernel/table.ts';
 import { factsOf } from '../call-context.ts';
 import type { Keys } from '../keys.ts';
 import { toScope } from '../messages.ts';
-import { mutate } from '../mutation.ts';
+import { destroy } from '../mutation.ts';
 import { parseScope } from '../names.ts';
-import { destroyScope as destroy, raiseEpoch, selectScope } from '../sql/scopes.ts';
+import { destroyScope as forget, selectScope } from '../sql/scopes.ts';
 
 export const destroyScope = (keys: Keys, request: DestroyScopeRequest, call: Call): Promise<Scope> => {
   const scopeUid = parseScope(request.name);
   call.annotate({ ...factsOf(request.callContext), attributes: { scope: scopeUid } });
-  return mutate(keys, call, async (tx) => {
-    if (await destroy(tx, scopeUid)) await raiseEpoch(tx);
+  return destroy(keys, call, async (tx) => {
+    const destroyed = await forget(tx, scopeUid);
     const row = await selectScope(tx, scopeUid);
     if (!row) throw notFound('scope', request.name);
     call.annotate({ instanceUid: row.instance_uid });
-    return toScope(row);
+    return { reply: toScope(row), destroyed };
   });
 };

@@ -24,6 +24,12 @@ export const selectScope = async (db: Queryable, scopeUid: string): Promise<Scop
   return (await db.query<ScopeRow>({ name: 'keys.selectScope', text, values: [scopeUid] }))[0];
 };
 
+/** Of these, those that there are. */
+export const selectScopes = (db: Queryable, scopeUids: readonly string[]): Promise<ScopeRow[]> => {
+  const text = `select ${COLUMNS} ${FROM} where s.scope_uid = any($1::uuid[])`;
+  return db.query<ScopeRow>({ name: 'keys.selectScopes', text, values: [scopeUids] });
+};
+
 export interface NewScope {
   scopeUid: string;
   instanceUid: string;
@@ -32,9 +38,9 @@ export interface NewScope {
   wrappedKey: Buffer;
 }
 
-/** False if the uid is taken, or the root key was destroyed meanwhile. */
+/** False if the uid is taken, or the root key was destroyed meanwhile, or has another primary version. */
 export const insertScope = async (tx: Queryable, s: NewScope): Promise<boolean> => {
-  const text = `with held as (select key_uid from root_keys where key_uid = $3 and state = 'ENABLED' for share)
+  const text = `with held as (select key_uid from root_keys where key_uid = $3 and state = 'ENABLED' and primary_version = $4 for share)
     insert into scopes (scope_uid, instance_uid, key_uid, key_version, wrapped_key) select $1, $2, key_uid, $4, $5 from held
     on conflict (scope_uid) do nothing returning scope_uid`;
   const values = [s.scopeUid, s.instanceUid, s.keyUid, s.keyVersion, s.wrappedKey];
@@ -50,6 +56,8 @@ export const destroyScope = async (tx: Queryable, scopeUid: string): Promise<boo
 export const selectEpoch = async (db: Queryable): Promise<bigint> =>
   (await db.query<{ epoch: bigint }>({ name: 'keys.selectEpoch', text: 'select epoch from keys_epoch' }))[0]?.epoch ?? 0n;
 
-export const raiseEpoch = async (tx: Queryable): Promise<void> => {
-  await tx.query({ name: 'keys.raiseEpoch', text: 'update keys_epoch set epoch = epoch + 1' });
+/** Answers the epoch from the commit on. */
+export const raiseEpoch = async (tx: Queryable, by = 1): Promise<bigint> => {
+  const text = 'update keys_epoch set epoch = epoch + $1 returning epoch';
+  return (await tx.query<{ epoch: bigint }>({ name: 'keys.raiseEpoch', text, values: [by] }))[0]?.epoch ?? 0n;
 };

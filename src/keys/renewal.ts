@@ -1,0 +1,86 @@
+// Renews the root keys under a master key that was replaced: each gets a new version of new material, its scope keys are
+// wrapped by that, and the old version is destroyed. A root key that were only sealed anew would go on to open the scope keys
+// in every old backup. In transactions of one version and some scopes, each of which can be the last for a while.
+import { setImmediate as yieldToCalls } from 'node:timers/promises';
+import type { Db, Queryable } from '../kernel/db.ts';
+import { AppError } from '../kernel/errors.ts';
+import { enqueue } from '../kernel/outbox.ts';
+import type { KeyBackend, RootKeyRef } from './backend.ts';
+import { rootKeyName, scopeName } from './names.ts';
+import type { OwnEvent } from './own-event.ts';
+import { rewrapScopeKey } from './scope-keys.ts';
+import { holdCurrent, tryLead } from './sql/master-keys.ts';
+import { addVersion, forgetVersion, lockOldVersion, lockScopes, moveScopes, type OldVersion, type Place } from './sql/renewal.ts';
+
+export type { Place } from './sql/renewal.ts';
+
+export interface Renewing {
+  readonly db: Db;
+  readonly backend: KeyBackend;
+}
+
+const SCOPES = 200;
+const AT_ONCE = 20;
+const CALL_MS = 10_000;
+const NIL = '00000000-0000-0000-0000-000000000000';
+
+export const BEGIN: Place = { keyUid: NIL, version: 0, scopeUid: NIL };
+
+export interface Renewal {
+  /** Where the next step goes on; undefined at the end. */
+  next: Place | undefined;
+  /** Scopes that do not open, and so hold their version up. */
+  stuck: string[];
+}
+
+/** The version that scopes move to: the primary one, unless that is the old one itself. */
+const targetOf = async (keys: Renewing, tx: Queryable, old: OldVersion): Promise<RootKeyRef> => {
+  const keyUid = old.key_uid;
+  if (old.primary_version !== old.version) return { keyUid, version: old.primary_version, ref: old.primary_ref };
+  const version = old.version + 1;
+  await holdCurrent(tx);
+  const target = { keyUid, version, ref: await keys.backend.create(keyUid, version, Date.now() + CALL_MS) };
+  await addVersion(tx, target);
+  return target;
+};
+
+const moveSome = async (keys: Renewing, tx: Queryable, from: RootKeyRef, to: RootKeyRef, place: Place): Promise<Renewal> => {
+  const rows = await lockScopes(tx, place, SCOPES);
+  const moved: { scopeUid: string; wrappedKey: Buffer }[] = [];
+  const stuck: string[] = [];
+  for (const [i, row] of rows.entries()) {
+    if (i % AT_ONCE === 0) await yieldToCalls();
+    const { scope_uid: scopeUid, instance_uid: instanceUid, wrapped_key: wrapped } = row;
+    try {
+      const wrappedKey = await rewrapScopeKey(keys.backend, { from, to, scopeUid, instanceUid, wrapped }, Date.now() + CALL_MS);
+      moved.push({ scopeUid, wrappedKey });
+    } catch (error) {
+      if (!(error instanceof AppError && error.reason === 'DATA_CORRUPTED')) throw error;
+      stuck.push(scopeName(scopeUid));
+    }
+  }
+  if (moved.length > 0) await moveScopes(tx, to.version, moved);
+  const last = rows.length === SCOPES ? rows.at(-1) : undefined;
+  return { next: last && { ...place, scopeUid: last.scope_uid }, stuck };
+};
+
+/** One step; undefined if another replica is at it. */
+export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, ownEvent: OwnEvent): Promise<Renewal | undefined> =>
+  keys.db.transaction(async (tx) => {
+    if (!(await tryLead(tx))) return undefined;
+    const old = await lockOldVersion(tx, masterKeyId, place);
+    if (!old) return { next: undefined, stuck: [] };
+    const from: RootKeyRef = { keyUid: old.key_uid, version: old.version, ref: old.ref };
+    const to = await targetOf(keys, tx, old);
+    const isSame = place.keyUid === from.keyUid && place.version === from.version;
+    const here: Place = { keyUid: from.keyUid, version: from.version, scopeUid: isSame ? place.scopeUid : NIL };
+    const { next, stuck } = await moveSome(keys, tx, from, to, here);
+    if (next) return { next, stuck };
+    if (await forgetVersion(tx, from.keyUid, from.version)) {
+      await keys.backend.destroy(from, Date.now() + CALL_MS);
+      const name = rootKeyName({ keyRing: old.key_ring, key: old.key_id });
+      const attributes = { key: from.keyUid, version: String(to.version), destroyed: String(from.version) };
+      await enqueue(tx, ownEvent('keys.rootkey.rotate', name, { instanceUid: old.owner, attributes }));
+    }
+    return { next: { keyUid: from.keyUid, version: from.version + 1, scopeUid: NIL }, stuck };
+  });

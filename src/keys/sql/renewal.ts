@@ -1,0 +1,69 @@
+// Renewing root keys: new versions in `root_key_versions`, and the scopes that move to them. Walked by indexes, from a place on.
+import type { Queryable } from '../../kernel/db.ts';
+import type { RootKeyRef } from '../backend.ts';
+
+/** Behind this scope of this version, or the version itself if there is none behind. */
+export interface Place {
+  keyUid: string;
+  version: number;
+  scopeUid: string;
+}
+
+export interface OldVersion {
+  key_uid: string;
+  key_ring: string;
+  key_id: string;
+  owner: string;
+  primary_version: number;
+  version: number;
+  ref: Buffer;
+  primary_ref: Buffer;
+}
+
+/** The next version under this master key. Nothing can be created under its root key, nor the key be destroyed, until the end of the transaction. */
+export const lockOldVersion = async (tx: Queryable, masterKeyId: string, { keyUid, version }: Place): Promise<OldVersion | undefined> => {
+  const text = `select k.key_uid, k.key_ring, k.key_id, k.owner, k.primary_version, v.version, v.ref, p.ref as primary_ref
+    from root_key_versions v join root_keys k using (key_uid)
+    join root_key_versions p on p.key_uid = k.key_uid and p.version = k.primary_version
+    where v.sealed_by = $1 and v.ref is not null and (v.key_uid, v.version) >= ($2, $3::int) order by v.key_uid, v.version limit 1 for update of k`;
+  return (await tx.query<OldVersion>({ name: 'keys.lockOldVersion', text, values: [masterKeyId, keyUid, version] }))[0];
+};
+
+/** The new version is the one that wraps from now on. */
+export const addVersion = async (tx: Queryable, { keyUid, version, ref }: RootKeyRef): Promise<void> => {
+  const text = `with added as (insert into root_key_versions (key_uid, version, ref) values ($1, $2, $3) returning key_uid, version)
+    update root_keys k set primary_version = added.version from added where k.key_uid = added.key_uid`;
+  await tx.query({ name: 'keys.addVersion', text, values: [keyUid, version, ref] });
+};
+
+export interface WrappedScope {
+  scope_uid: string;
+  instance_uid: string;
+  wrapped_key: Buffer;
+}
+
+export const lockScopes = (tx: Queryable, { keyUid, version, scopeUid }: Place, limit: number): Promise<WrappedScope[]> => {
+  const text = `select scope_uid, instance_uid, wrapped_key from scopes
+    where key_uid = $1 and key_version = $2 and scope_uid > $3 and wrapped_key is not null order by scope_uid limit $4 for update`;
+  return tx.query<WrappedScope>({ name: 'keys.lockScopes', text, values: [keyUid, version, scopeUid, limit] });
+};
+
+export const moveScopes = async (
+  tx: Queryable,
+  version: number,
+  scopes: readonly { scopeUid: string; wrappedKey: Buffer }[],
+): Promise<void> => {
+  const text = `update scopes s set key_version = $1, wrapped_key = moved.wrapped_key
+    from unnest($2::uuid[], $3::bytea[]) as moved (scope_uid, wrapped_key) where s.scope_uid = moved.scope_uid`;
+  const values = [version, scopes.map((s) => s.scopeUid), scopes.map((s) => s.wrappedKey)];
+  await tx.query({ name: 'keys.moveScopes', text, values });
+};
+
+/** Forgets the reference of a version that protects nothing any more. False if scopes are left under it. */
+export const forgetVersion = async (tx: Queryable, keyUid: string, version: number): Promise<boolean> => {
+  const text = `update root_key_versions v set ref = null, destroy_time = now()
+    where v.key_uid = $1 and v.version = $2 and v.ref is not null
+      and not exists (select from scopes s where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null)
+    returning v.version`;
+  return (await tx.query({ name: 'keys.forgetVersion', text, values: [keyUid, version] })).length === 1;
+};
