@@ -84,6 +84,10 @@ export const STEPS: readonly Step[] = [
   },
 ];
 
+/** The step before all of them, and the store's. */
+export const DELETE: Step = { id: 'delete', database: 'store', on: 'insert on purges for each row', kinds: ALL };
+const GATED = [...STEPS, DELETE];
+
 const INSTALL = `
   create table if not exists test_gates (step int, moment text, primary key (step, moment));
   create or replace function test_gate() returns trigger language plpgsql security definer as $$
@@ -105,7 +109,7 @@ const INSTALL = `
   end $$`;
 
 export interface Gates extends AsyncDisposable {
-  /** Shuts every gate before its step. */
+  /** Shuts every gate before its step, but that of the delete. */
   shutAll(): Promise<void>;
   openAll(): Promise<void>;
   shut(step: Step, moment: Moment): Promise<void>;
@@ -134,14 +138,14 @@ export const openGates = async (stack: Stack): Promise<Gates> => {
       }
     }
   };
-  const numberOf = (step: Step): number => STEPS.indexOf(step);
+  const numberOf = (step: Step): number => GATED.indexOf(step);
 
   await sql('postgres', `alter system set synchronous_commit = 'local'`);
   await sql('postgres', `alter system set synchronous_standby_names = 'nobody'`);
   await sql('postgres', 'select pg_reload_conf()');
   for (const database of DATABASES) {
     await sql(database, INSTALL);
-    for (const [at, step] of STEPS.entries())
+    for (const [at, step] of GATED.entries())
       if (step.database === database)
         await sql(
           database,
