@@ -61,8 +61,8 @@ breaking: gen
 	buf breaking --against ".git#ref=$$base"
 test: gen ## all tests, on a stack of their own
 	@node node_modules/vitest/vitest.mjs run $(ARGS)
-bench: gen ## measures, on a stack of its own
-	@node bench/main.ts
+bench: gen ## measures, on a stack of its own; BENCH=purge measures the purge of a large group
+	@node bench/$(or $(BENCH),main).ts $(ARGS)
 drill: gen ## purges, restores every backup in a scratch stack, and shows what comes back
 	@node src/dev/drill/main.ts
 clean: ## stops all and removes everything that was made: data, certificates, generated code, packages
