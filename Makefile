@@ -9,7 +9,7 @@ INSTALLED := { [ -x node_modules/.bin/node ] || { echo '✗ nothing is installed
 PROTO := $(wildcard proto/*/ proto/*/*/ proto/*/*/*/ proto/*/*/*.proto proto/*/*/*/*.proto)
 SOURCES := $(wildcard src test bench)
 
-.PHONY: help up demo down reset status logs install gen check breaking test bench clean
+.PHONY: help up demo down reset status logs install gen check breaking test bench drill clean
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -61,8 +61,10 @@ breaking: gen
 	buf breaking --against ".git#ref=$$base"
 test: gen ## all tests, on a stack of their own
 	@node node_modules/vitest/vitest.mjs run $(ARGS)
-bench: gen ## measures, on a stack of its own
-	@node bench/main.ts
+bench: gen ## measures, on a stack of its own; BENCH=purge measures the purge of a large group
+	@node bench/$(or $(BENCH),main).ts $(ARGS)
+drill: gen ## purges, restores every backup in a scratch stack, and shows what comes back
+	@node src/dev/drill/main.ts
 clean: ## stops all and removes everything that was made: data, certificates, generated code, packages
 	@if [ -x node_modules/.bin/node ]; then $(DEV) reset; fi
 	rm -rf .dev certs-dev/out src/gen node_modules

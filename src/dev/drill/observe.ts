@@ -1,0 +1,93 @@
+// What a restored stack does with what was purged: which services start, what reads answer, which keys live, what the worker
+// sweeps, and whether the receipts' entries are still in the log.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from '../provision.ts';
+import type { Stack } from '../stack.ts';
+import { openCallers, type Callers, type Proved } from './callers.ts';
+import { ITEM_IDS, type Item, type ItemId } from './items.ts';
+import { startServices } from './scratch.ts';
+
+export interface Observed {
+  /** What a read answers, if all versions answer the same; else all answers. */
+  read: string;
+  key: string;
+  /** Secrets and versions in the store. */
+  rows: number;
+}
+
+export interface Observation {
+  refusals: string[];
+  items: Record<ItemId, Observed>;
+  /** What the worker ended after the start. */
+  swept: string[];
+  /** Rows in the store before the worker began, and after. */
+  rowsBefore: number;
+  rowsAfter: number;
+  logSize: string;
+  /** Receipts whose entry is at its index. */
+  entriesThere: number;
+}
+
+const SWEEP_MS = 40_000;
+
+const inStore = async <Row extends object>(stack: Stack, text: string, values: unknown[] = []): Promise<Row[]> => {
+  const client = await connect(stack, 'store', 'owner');
+  try {
+    return (await client.query<Row & Record<string, unknown>>(text, values)).rows;
+  } finally {
+    await client.end();
+  }
+};
+
+export const countRows = async (stack: Stack, secretUids?: readonly string[]): Promise<number> => {
+  const text = `select (select count(*) from secrets where $1::uuid[] is null or secret_uid = any($1))::int
+    + (select count(*) from secret_versions where $1::uuid[] is null or secret_uid = any($1))::int as count`;
+  return (await inStore<{ count: number }>(stack, text, [secretUids ?? null]))[0]?.count ?? 0;
+};
+
+const openPurges = async (stack: Stack): Promise<string[]> =>
+  (await inStore<{ resource: string }>(stack, `select resource from purges where state <> 'DONE' order by resource`)).map(
+    ({ resource }) => resource,
+  );
+
+/** Waits until the worker has nothing left to purge; answers what it had. */
+const sweep = async (stack: Stack, before: readonly string[]): Promise<string[]> => {
+  for (const end = Date.now() + SWEEP_MS; Date.now() < end; await sleep(200)) if ((await openPurges(stack)).length === 0) break;
+  const left = new Set(await openPurges(stack));
+  return before.filter((resource) => !left.has(resource));
+};
+
+/** Without a number in what changes from call to call. */
+const readAll = async (callers: Callers, item: Item): Promise<string> => {
+  const answers = new Set<string>();
+  for (const { name, value } of item.versions) answers.add(await callers.read(name, value));
+  return [...answers].join(', ');
+};
+
+export const observe = async (stack: Stack, items: Readonly<Record<ItemId, Item>>, proofs: readonly Proved[]): Promise<Observation> => {
+  const [rowsBefore, waiting] = [await countRows(stack), await openPurges(stack)];
+  const refusals = await startServices(stack);
+  const swept = await sweep(stack, waiting);
+  await using callers = openCallers(stack);
+  const observed = {} as Record<ItemId, Observed>;
+  for (const id of ITEM_IDS) {
+    const item = items[id];
+    const uids = item.secrets.map(({ uid }) => uid);
+    observed[id] = { read: await readAll(callers, item), key: await callers.scopeKey(item.group.uid), rows: await countRows(stack, uids) };
+  }
+  const found = await Promise.all(
+    proofs.map(async ({ purge, leaf }) => {
+      const there = await callers.entryAt(purge.auditIndex ?? -1n);
+      return there instanceof Buffer && there.equals(leaf);
+    }),
+  );
+  return {
+    refusals,
+    items: observed,
+    swept,
+    rowsBefore,
+    rowsAfter: await countRows(stack),
+    logSize: String(await callers.logSize()),
+    entriesThere: found.filter(Boolean).length,
+  };
+};

@@ -1,0 +1,114 @@
+// Which databases a scenario brings back, from what, and what then has to hold: for every item what a read answers and
+// whether its scope key lives. What is written here as READ although it was purged is what we cannot prevent; the reason
+// stands beside it, and in docs/deletion.md.
+import type { Database } from './dump.ts';
+import type { ItemId } from './items.ts';
+
+export type Source = 'nothing' | 'dumps' | 'base backup';
+
+/** What a read answers, and the state of the scope key. */
+export type Outcome = readonly [read: string, key: 'alive' | 'destroyed' | 'unknown'];
+
+export interface Scenario {
+  id: string;
+  title: string;
+  source: Source;
+  restored: readonly Database[];
+  expected: Readonly<Record<ItemId, Outcome>>;
+  /** Part of the message with which each of these refuses to start. */
+  refusals: readonly string[];
+  why: string;
+}
+
+const GONE: Outcome = ['NOT_FOUND', 'destroyed'];
+const KEPT: Outcome = ['READ', 'alive'];
+const BACK: Outcome = ['READ', 'alive'];
+const REVIVED_KEY: Outcome = ['NOT_FOUND', 'alive'];
+const UNREADABLE: Outcome = ['SCOPE_DESTROYED', 'destroyed'];
+
+/** After a return of store and keys together there is nothing left that would know of the purge. */
+const ALL_BACK: Scenario['expected'] = {
+  group: BACK,
+  waiting: GONE,
+  instance: BACK,
+  secret: BACK,
+  kept: KEPT,
+  young: ['NOT_FOUND', 'unknown'],
+};
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    id: 'today',
+    title: 'nothing restored',
+    source: 'nothing',
+    restored: [],
+    expected: { group: GONE, waiting: GONE, instance: GONE, secret: ['NOT_FOUND', 'alive'], kept: KEPT, young: KEPT },
+    refusals: [],
+    why: 'what was purged is gone; a secret has no scope key of its own, so that of its group lives on',
+  },
+  {
+    id: 'store',
+    title: 'store alone',
+    source: 'dumps',
+    restored: ['store'],
+    expected: { group: UNREADABLE, waiting: GONE, instance: UNREADABLE, secret: BACK, kept: KEPT, young: ['NOT_FOUND', 'alive'] },
+    refusals: [],
+    why:
+      'the rows are back and their scope keys are not: nothing opens them. What was on its way when the backup was made is purged once more. ' +
+      'The secret opens again: it has no key of its own. The younger group is not in the backup; its key protects nothing',
+  },
+  {
+    id: 'keys',
+    title: 'keys alone',
+    source: 'dumps',
+    restored: ['keys'],
+    expected: {
+      group: REVIVED_KEY,
+      waiting: REVIVED_KEY,
+      instance: REVIVED_KEY,
+      secret: REVIVED_KEY,
+      kept: KEPT,
+      young: ['DATA_CORRUPTED', 'unknown'],
+    },
+    refusals: [],
+    why:
+      'there is no row that the keys which are back could open; until they are destroyed again, an old store would. ' +
+      'The younger group has lost its key: it is lost for good',
+  },
+  {
+    id: 'audit',
+    title: 'audit log alone',
+    source: 'dumps',
+    restored: ['audit'],
+    expected: { group: GONE, waiting: GONE, instance: GONE, secret: ['NOT_FOUND', 'alive'], kept: KEPT, young: KEPT },
+    refusals: [],
+    why: 'nothing comes back. The log has lost its newest entries and goes on without them: only a receipt or a checkpoint kept elsewhere tells',
+  },
+  {
+    id: 'store-keys',
+    title: 'store and keys',
+    source: 'dumps',
+    restored: ['store', 'keys'],
+    expected: ALL_BACK,
+    refusals: [],
+    why: 'rows and keys are back, with the master key of today: what was purged after the backup opens',
+  },
+  {
+    id: 'dumps',
+    title: 'all three, from dumps',
+    source: 'dumps',
+    restored: ['store', 'keys', 'audit'],
+    expected: ALL_BACK,
+    refusals: [],
+    why: 'as before; nor does the log know any more',
+  },
+  {
+    id: 'base',
+    title: 'all, from the base backup',
+    source: 'base backup',
+    restored: ['store', 'keys', 'audit'],
+    expected: ALL_BACK,
+    refusals: [],
+    why: 'the same with PostgreSQL’s own backup',
+  },
+];

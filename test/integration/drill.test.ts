@@ -1,0 +1,81 @@
+// `make drill`, smaller: after real purges the store is restored alone and everything together, from real backups, and what
+// comes back is what docs/deletion.md says.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { drill, type Report, type Result } from '../../src/dev/drill/drill.ts';
+import { formsOf, type Needle } from '../../src/dev/drill/hunt.ts';
+import { tell } from '../../src/dev/drill/report.ts';
+
+let report: Report;
+const said: string[] = [];
+beforeAll(async () => {
+  report = await drill((line) => void said.push(line), ['store', 'base']);
+}, 240_000);
+
+const resultOf = (id: string): Result => {
+  const result = report.results.find(({ scenario }) => scenario.id === id);
+  if (!result) throw new Error(`scenario ${id} was not run`);
+  return result;
+};
+const sightingsOf = (kind: string, place: string, when: string): number => {
+  const sighting = report.sightings.find((each) => each.place === place && each.when === when);
+  if (!sighting) throw new Error(`nobody looked into ${place} ${when}`);
+  return [...sighting.found].filter((needle: Needle) => needle.kind === kind).length;
+};
+
+describe('after a purge', () => {
+  it('nothing happens that is not documented', () => {
+    expect(report.surprises).toEqual([]);
+    expect(tell(report)).toContain('✓ everything is as docs/deletion.md says');
+  });
+
+  it('a backup of the store does not bring back a group or an instance, and the kept one is as it was', () => {
+    const { items, refusals } = resultOf('store').observation;
+    expect(items.group).toMatchObject({ read: 'SCOPE_DESTROYED', key: 'destroyed' });
+    expect(items.instance).toMatchObject({ read: 'SCOPE_DESTROYED', key: 'destroyed' });
+    expect(items.kept).toMatchObject({ read: 'READ', key: 'alive' });
+    expect(refusals).toEqual([]);
+  });
+
+  it('what was on its way to be purged when a backup was made is purged again after its restore', () => {
+    for (const id of ['store', 'base']) {
+      expect(resultOf(id).observation.items.waiting, id).toEqual({ read: 'NOT_FOUND', key: 'destroyed', rows: 0 });
+      expect(resultOf(id).observation.swept, id).toEqual([expect.stringContaining('/groups/waiting')]);
+    }
+  });
+
+  it('every receipt holds offline, and its entry is in the log unless the log itself was restored', () => {
+    expect(said.filter((line) => line.includes('receipt verified offline'))).toHaveLength(4);
+    expect(resultOf('store').observation.entriesThere).toBe(4);
+    expect(resultOf('base').observation.entriesThere).toBe(0);
+  });
+});
+
+describe('the bytes on disk', () => {
+  it('hold no secret value anywhere, before and after, and the search can see', () => {
+    expect(report.sightings.flatMap(({ found }) => [...found]).filter(({ kind }) => kind === 'secret values')).toEqual([]);
+    expect(report.sighted).toEqual(expect.arrayContaining(['tables', 'WAL', 'base backup', 'dumps']));
+  });
+
+  it('of what was purged are in backups and WAL as they must be expected to be, and out of rewritten tables', () => {
+    for (const kind of ['sealed payloads', 'wrapped data keys', 'wrapped scope keys', 'sealed root keys']) {
+      const all = report.needles.filter((needle) => needle.kind === kind).length;
+      expect(all, kind).toBeGreaterThan(0);
+      for (const place of ['tables', 'base backup', 'dumps'])
+        expect(sightingsOf(kind, place, 'before the purge'), `${kind}, ${place}`).toBe(all);
+      expect(sightingsOf(kind, 'tables', 'after VACUUM FULL'), kind).toBe(0);
+    }
+  });
+
+  it('are searched for in every form in which they could stand there', () => {
+    const value = Buffer.from('c0ffee00c0ffee11c0ffee22c0ffee33c0ffee44', 'hex');
+    const forms = formsOf(value);
+    const has = (text: Buffer): boolean => forms.some((form) => text.includes(form));
+    for (const before of [0, 1, 2, 3])
+      for (const form of ['base64', 'base64url', 'hex', 'latin1'] as const) {
+        const text = Buffer.concat([Buffer.alloc(before, 7), value, Buffer.alloc(3, 9)]).toString(form);
+        expect(has(Buffer.from(text, 'latin1')), `${form} after ${before}`).toBe(true);
+        if (form !== 'latin1') expect(has(Buffer.from(text, 'utf16le')), `${form} after ${before}, UTF-16`).toBe(true);
+      }
+    expect(has(Buffer.alloc(1_000, 7))).toBe(false);
+  });
+});
