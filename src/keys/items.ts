@@ -1,13 +1,13 @@
 // The items of DEK calls, single and batch: parsed, run, each with its own result and its own audit entry.
 import type { CallContext, DekContext, ItemError } from '../gen/strongroom/keys/v1/envelope_service.ts';
-import { invalid, toAppError } from '../kernel/errors.ts';
+import { invalid, toAppError, type AppError } from '../kernel/errors.ts';
 import type { Call, EntryDraft } from '../kernel/table.ts';
 import { factsOf } from './call-context.ts';
 import type { DekPlace } from './dek.ts';
 import type { Keys } from './keys.ts';
 import { parseScope, parseUuid, scopeName } from './names.ts';
 
-const MAX_ITEMS = 1000;
+export const MAX_ITEMS = 1000;
 const MAX_VERSION = 2 ** 31 - 1;
 
 export interface DekRequest {
@@ -59,6 +59,11 @@ export const runOne = async <Request extends DekRequest, Response>(
 
 type Outcome<Response> = { $case: 'response'; value: Response } | { $case: 'error'; value: ItemError };
 
+/** The result of an item that failed. */
+export const failed = (error: AppError): { outcome: { $case: 'error'; value: ItemError } } => ({
+  outcome: { $case: 'error', value: { code: error.grpcCode, reason: error.reason, message: error.message } },
+});
+
 /** A call with many items: what fails an item fails that item only. */
 export const runBatch = async <Request extends DekRequest, Response>(
   keys: Keys,
@@ -80,7 +85,7 @@ export const runBatch = async <Request extends DekRequest, Response>(
       // A dead database is no fault of an item; and the log must have its cause.
       if (error.code === 'INTERNAL' || error.code === 'UNAVAILABLE') throw error;
       drafts[i] = { ...drafts[i], outcome: 'FAILURE', code: error.grpcCode, reason: error.reason };
-      return { outcome: { $case: 'error', value: { code: error.grpcCode, reason: error.reason, message: error.message } } };
+      return failed(error);
     }
   };
   const results = await Promise.all(requests.map(run));

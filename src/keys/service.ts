@@ -5,6 +5,7 @@ import { METADATA_LIMITS as metadata, register, type Call, type Limits, type Reg
 import type { Keys } from './keys.ts';
 import { parseKeyRing, parseRootKey, parseScope, parseUuid, scopeName } from './names.ts';
 import { batchGenerateDeks } from './rpc/batch-generate-deks.ts';
+import { batchGetScopes } from './rpc/batch-get-scopes.ts';
 import { batchUnwrapDeks } from './rpc/batch-unwrap-deks.ts';
 import { createRootKey } from './rpc/create-root-key.ts';
 import { createScope } from './rpc/create-scope.ts';
@@ -71,6 +72,13 @@ export const registrations = (keys: Keys): Registration[] => {
         audit: 'read',
         limits: metadata,
         handler: run(getScope),
+      },
+      batchGetScopes: {
+        action: 'keys.scope.read',
+        resource: manyScopes,
+        audit: 'read',
+        limits: metadata,
+        handler: run(batchGetScopes),
       },
       destroyScope: {
         action: 'keys.scope.destroy',

@@ -24,6 +24,12 @@ export const selectScope = async (db: Queryable, scopeUid: string): Promise<Scop
   return (await db.query<ScopeRow>({ name: 'keys.selectScope', text, values: [scopeUid] }))[0];
 };
 
+/** Of these, those that there are. */
+export const selectScopes = (db: Queryable, scopeUids: readonly string[]): Promise<ScopeRow[]> => {
+  const text = `select ${COLUMNS} ${FROM} where s.scope_uid = any($1::uuid[])`;
+  return db.query<ScopeRow>({ name: 'keys.selectScopes', text, values: [scopeUids] });
+};
+
 export interface NewScope {
   scopeUid: string;
   instanceUid: string;
