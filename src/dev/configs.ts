@@ -65,6 +65,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService': [store],
     'strongroom.keys.v1.EnvelopeService/DestroyScope': [store, worker],
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
+    'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
     'strongroom.keys.v1.KeyService': [store],
     'strongroom.keys.v1.KeyService/DestroyRootKey': [worker],
     'strongroom.keys.v1.KeyService/GetRootKey': [store, worker, operator],
@@ -73,7 +74,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   masterKeyFile: keyFile('master.key'),
 });
 
-const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Purge'];
+const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Hold', 'Purge'];
 
 const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   ...common(stack, 'store'),
@@ -84,7 +85,7 @@ const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   administrators: [operator],
   tokenKeyFile: keyFile('token.key'),
   // Short, so that a purge can be watched.
-  retention: { default: '3s', minimum: '1s' },
+  retention: { default: '3s', minimum: '1s', maximum: '90d' },
 });
 
 const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({
