@@ -257,10 +257,10 @@ grant select, update on bindings_epoch to store;
 grant select on purges to store;
 
 -- The worker sees names, states and times; of a version it can erase the ciphertext and the wrapped DEK, not read them.
-grant select (instance_uid, instance_id, state, root_key, revision), update (state, revision, update_time, delete_time, purge_time), delete
+grant select (instance_uid, instance_id, state, root_key, revision, delete_time), update (state, revision, update_time, delete_time, purge_time), delete
   on instances to worker;
-grant select (ctid, instance_uid, group_uid, group_id, state, revision), update (state, revision, update_time, delete_time, purge_time), delete
-  on secret_groups to worker;
+grant select (ctid, instance_uid, group_uid, group_id, state, revision, delete_time), update (state, revision, update_time, delete_time, purge_time),
+  delete on secret_groups to worker;
 grant select (ctid, instance_uid, group_uid, secret_uid, secret_id, latest_version, state, revision), update (state, revision, update_time),
   delete on secrets to worker;
 grant select (ctid, instance_uid, secret_uid, version, state, revision), update (state, revision, wrapped_dek, sealed, destroy_time), delete

@@ -42,7 +42,7 @@ export const scheduleLost = async (
   const place = [instanceUid, groupUid];
   const [locked] = await tx.query<{ name: string; begun: boolean }>({ name: `restored.lock.${kind}`, text: LOCK[kind], values: place });
   if (!locked || locked.begun) return undefined;
-  const text = 'select schedule_restored(coalesce($2, $1), $3, $1, $2, $4, $5) as done';
+  const text = 'select schedule_restored(coalesce($2::uuid, $1::uuid), $3, $1::uuid, $2::uuid, $4, $5) as done';
   const values = [...place, kind, locked.name, deletedBy];
   const [scheduled] = await tx.query<{ done: boolean }>({ name: 'restored.schedule', text, values });
   if (!scheduled?.done) return undefined;
