@@ -78,7 +78,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
-const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Purge'];
+const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Hold', 'Purge'];
 
 const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   ...common(stack, 'store'),
@@ -89,7 +89,7 @@ const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   administrators: [operator],
   tokenKeyFile: keyFile('token.key'),
   // Short, so that a purge can be watched.
-  retention: { default: '3s', minimum: '1s' },
+  retention: { default: '3s', minimum: '1s', maximum: '90d' },
 });
 
 const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({

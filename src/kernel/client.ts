@@ -22,7 +22,10 @@ export interface CallOptions {
 }
 
 export type ClientOf<S extends ServiceDefinition> = {
-  [M in keyof S]: (request: RequestOf<S[M]>, options: CallOptions) => Promise<ResponseOf<S[M]>>;
+  [M in keyof S as S[M]['responseStream'] extends true ? never : M]: (
+    request: RequestOf<S[M]>,
+    options: CallOptions,
+  ) => Promise<ResponseOf<S[M]>>;
 } & AsyncDisposable;
 
 const CHANNEL = {

@@ -13,6 +13,8 @@ export interface Connection {
   readonly address: string;
   /** When the client certificate ends, milliseconds since 1970; a call after that is refused. */
   readonly validUntil: number;
+  /** When it was opened, milliseconds since 1970. */
+  readonly since: number;
 }
 
 export interface Listener {
@@ -46,7 +48,12 @@ export const openListener = async ({ listen, trustDomain, tls, log, accept }: Li
     const certificate = socket.getPeerX509Certificate();
     const identity = identityOf(certificate, trustDomain);
     if (identity instanceof AppError) log.warn({ address: peer, error: identity.message }, 'a peer has no usable identity');
-    const connection = { identity, address: socket.remoteAddress ?? '', validUntil: certificate?.validToDate.getTime() ?? 0 };
+    const connection = {
+      identity,
+      address: socket.remoteAddress ?? '',
+      validUntil: certificate?.validToDate.getTime() ?? 0,
+      since: Date.now(),
+    };
     connections.set(peer, connection);
     // A new connection may come from the same port before the end of the old one is seen.
     socket.once('close', () => connections.get(peer) === connection && connections.delete(peer));

@@ -1,29 +1,22 @@
 // Serves tables: every row wrapped in the steps, the limits that the library lacks, health, reflection, and a stop that
 // lets calls under way end.
-import { BinaryReader } from '@bufbuild/protobuf/wire';
-import {
-  Metadata,
-  Server,
-  ServerCredentials,
-  status,
-  type sendUnaryData,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-} from '@grpc/grpc-js';
+import { Server, ServerCredentials, status, type ServiceDefinition } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Settings } from 'node:http2';
 import { v7 as uuidv7 } from 'uuid';
 import { eventOf, type Auditor } from './audit.ts';
 import type { ServerConfig } from './config.ts';
-import { AppError, toAppError, toStatus } from './errors.ts';
+import { AppError } from './errors.ts';
+import { decoder, unaryHandler } from './handlers.ts';
 import type { SpiffeId } from './identity.ts';
 import { openListener, type Listener } from './listener.ts';
 import { describe, type Log } from './log.ts';
 import { metrics, serveMetrics } from './metrics.ts';
 import { addReflection } from './reflection.ts';
 import { watchRefused, type Refused } from './refused.ts';
-import { compose, type Exchange, type Next } from './steps.ts';
-import { REFUSED, type Authorize, type Call, type MethodDefinition, type Registration, type Row } from './table.ts';
+import { compose } from './steps.ts';
+import { openStreams } from './stream.ts';
+import { REFUSED, type Authorize, type Call, type Registration, type Row, type StreamRow } from './table.ts';
 import type { Tls } from './tls.ts';
 import { answerUnknown } from './unknown.ts';
 
@@ -53,99 +46,6 @@ const LIMITS = {
 const HEADER_LIST_BYTES = 16 * 1024;
 const HEALTH_EVERY_MS = 1_000;
 const BODY_MS = 10_000;
-/** Timers of the library and of callers may fire this much before ours. */
-const CLOCK_MS = 5;
-const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
-const UNKNOWN_PEER = new AppError('IDENTITY_INVALID', 'the connection is not known');
-const EXPIRED = new AppError('IDENTITY_INVALID', 'the client certificate has expired; connect again with a new one');
-
-/** Refuses what is not well-formed, which the generated code would repair: a secret must not change on its way. */
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-type UnaryCall = ServerUnaryCall<unknown, unknown>;
-
-/** Decodes within the row's limit; what is wrong becomes an error of ours in place of the library's bare status. */
-const decoder =
-  (method: MethodDefinition, row: Row<unknown, unknown>) =>
-  (bytes: Buffer): unknown => {
-    if (bytes.length > row.limits.requestBytes) {
-      return new AppError('MESSAGE_TOO_LARGE', `the request has ${bytes.length} bytes; at most ${row.limits.requestBytes} are taken`, {
-        metadata: { bytes: String(bytes.length), limit: String(row.limits.requestBytes) },
-      });
-    }
-    const reader = new BinaryReader(bytes, (text) => UTF8.decode(text));
-    try {
-      // Generated code takes a reader as well; its signature does not say so.
-      const request = method.requestDeserialize(reader as unknown as Buffer);
-      // It takes what stands before a tag of zero for the whole message.
-      if (reader.pos === reader.len) return request;
-    } catch {
-      // The same answer as for what is left over.
-    }
-    return new AppError('MALFORMED_MESSAGE', 'the request is not a valid protobuf message of the expected type, its texts in UTF-8');
-  };
-
-const correlationOf = (call: UnaryCall): string => {
-  const [sent] = call.metadata.get('x-correlation-id');
-  return typeof sent === 'string' && CORRELATION_ID.test(sent) ? sent : uuidv7();
-};
-
-const exchangeOf = (call: UnaryCall, method: string, row: Row<unknown, unknown>, listener: Listener): Exchange => {
-  const connection = listener.connection(call.getPeer());
-  const now = Date.now();
-  const identity = !connection ? UNKNOWN_PEER : connection.validUntil < now ? EXPIRED : connection.identity;
-  const callerDeadline = Number(call.getDeadline());
-  const deadline = Math.min(Number.isFinite(callerDeadline) ? callerDeadline : Infinity, now + row.limits.deadlineMs);
-  const abort = new AbortController();
-  return {
-    row,
-    request: call.request,
-    identity,
-    principal: '' as SpiffeId,
-    method,
-    action: row.action,
-    resource: row.action === REFUSED ? method : '',
-    correlationId: correlationOf(call),
-    sourceAddress: connection?.address ?? '',
-    deadline,
-    signal: abort.signal,
-    facts: {},
-    drafts: undefined,
-    lastCheck: undefined,
-    annotate(facts) {
-      this.facts = { ...this.facts, ...facts };
-    },
-    entries(drafts) {
-      this.drafts = drafts;
-    },
-    guard(check) {
-      this.lastCheck = check;
-    },
-    abort,
-  };
-};
-
-const unaryHandler =
-  (method: string, row: Row<unknown, unknown>, next: Next, listener: () => Listener) =>
-  (call: UnaryCall, callback: sendUnaryData<unknown>): void => {
-    const exchange = exchangeOf(call, method, row, listener());
-    const expire = () =>
-      exchange.abort.abort(new AppError('DEADLINE_EXCEEDED', 'the deadline passed; the change may or may not have been made'));
-    const timer = setTimeout(expire, Math.max(0, exchange.deadline - Date.now()));
-    // Fires after every call, also one that went well; aborting what has ended is harmless. At the deadline the library and
-    // the caller end the call too, and may do so first.
-    call.once('cancelled', () => (Date.now() >= exchange.deadline - CLOCK_MS ? expire() : exchange.abort.abort()));
-    next(exchange)
-      .then(
-        (reply) => {
-          const trailer = new Metadata();
-          trailer.set('x-request-id', exchange.correlationId);
-          callback(null, reply, trailer);
-        },
-        (error: unknown) => callback(toStatus(toAppError(error, exchange.correlationId), exchange.correlationId)),
-      )
-      .finally(() => clearTimeout(timer));
-  };
 
 const CAUSES: Readonly<Record<number, string>> = {
   [status.UNIMPLEMENTED]: 'unknown_method',
@@ -224,14 +124,17 @@ const limitHeaders = (server: Server): void => {
   inner.commonServerOptions.settings = { ...inner.commonServerOptions.settings, maxHeaderListSize: HEADER_LIST_BYTES };
 };
 
-/** How long the body of a request may take: as long as the call itself. Reflection is a conversation, without end. */
+/** How long the body of a request may take: as long as the call itself, but a stream. Reflection is a conversation, without end. */
 const bodyLimits = (registrations: readonly Registration[]): ((path: string) => number | undefined) => {
-  const limits = new Map(
+  const byPath = new Map(
     registrations.flatMap(({ definition, table }) =>
-      Object.entries(definition).map(([name, { path }]) => [path, table[name]?.limits.deadlineMs]),
+      Object.entries(definition).map(([name, { path }]) => {
+        const limits = table[name]?.limits;
+        return [path, limits && 'deadlineMs' in limits ? limits.deadlineMs : BODY_MS] as const;
+      }),
     ),
   );
-  return (path) => (path.startsWith('/grpc.reflection.') ? undefined : (limits.get(path) ?? BODY_MS));
+  return (path) => (path.startsWith('/grpc.reflection.') ? undefined : (byPath.get(path) ?? BODY_MS));
 };
 
 export const serve = async (options: ServeOptions): Promise<{ port: number } & AsyncDisposable> => {
@@ -239,6 +142,8 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
   const server = new Server(LIMITS);
   const next = compose({ ...options, allowed: allowlist(options) });
   let listener: Listener;
+  const connectionOf = (peer: string) => listener.connection(peer);
+  const streams = openStreams(next, options.auditor, connectionOf);
 
   for (const { definition, table } of registrations) {
     const entries = Object.entries(definition).map(([name, method]) => {
@@ -247,13 +152,15 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
       return {
         name,
         method: { ...method, requestDeserialize: decoder(method, row) },
-        handler: unaryHandler(method.path, row, next, () => listener),
+        handler: method.responseStream
+          ? streams.handler(method.path, row as StreamRow<unknown, unknown>)
+          : unaryHandler(method.path, row as Row<unknown, unknown>, next, connectionOf),
       };
     });
     const methods = Object.fromEntries(entries.map((e) => [e.name, e.method])) as unknown as ServiceDefinition;
     server.addService(methods, Object.fromEntries(entries.map((e) => [e.name, e.handler])));
   }
-  answerUnknown(server, (method, row) => unaryHandler(method, row, next, () => listener));
+  answerUnknown(server, (method, row) => unaryHandler(method, row, next, connectionOf));
   const services = registrations.map((r) => r.service);
   const health = new HealthImplementation(Object.fromEntries(['', ...services].map((s) => [s, 'NOT_SERVING'] as const)));
   health.addToServer(server);
@@ -274,6 +181,7 @@ export const serve = async (options: ServeOptions): Promise<{ port: number } & A
     port,
     [Symbol.asyncDispose]: async () => {
       watch.stop();
+      streams.close();
       // The library's own wait is none: it takes a connection that it has told to end for one that has ended.
       const drained = listener.close(config.drain);
       server.tryShutdown(() => undefined);

@@ -7,11 +7,13 @@ import { AppError, denied, toAppError } from './errors.ts';
 import type { SpiffeId } from './identity.ts';
 import { describe, type Log } from './log.ts';
 import { metrics } from './metrics.ts';
-import { REFUSED, type Authorize, type Call, type EntryDraft, type Resource, type Row } from './table.ts';
+import { REFUSED, type Authorize, type Call, type EntryDraft, type Resource, type Row, type StreamRow } from './table.ts';
 
 /** One call on its way through the steps. */
 export interface Exchange extends Call {
-  readonly row: Row<unknown, unknown>;
+  readonly row: Pick<Row<unknown, unknown> | StreamRow<unknown, unknown>, 'action' | 'resource' | 'audit'>;
+  /** What all steps are around: the handler, and for a stream the sending of what it gives. */
+  readonly handle: Next;
   /** Decoded; or why it could not be. */
   readonly request: unknown;
   /** From the connection; or why there is none. */
@@ -21,6 +23,10 @@ export interface Exchange extends Call {
   facts: EntryDraft;
   drafts: readonly EntryDraft[] | undefined;
   lastCheck: (() => void) | undefined;
+  /** Decides again what was decided when the call came. */
+  reauthorize: () => Promise<void>;
+  /** A stream whose entry is in the log, and whose first message may have left. */
+  begun: boolean;
   /** Ends `signal`. */
   readonly abort: AbortController;
 }
@@ -91,6 +97,9 @@ const outcomeOf = (error: AppError): EntryDraft => ({
   reason: error.reason,
 });
 
+/** A stream may last long; its entry must not take as long. */
+export const entryDeadline = ({ deadline: end }: Exchange): number => Math.min(end, Date.now() + 10_000);
+
 const audit =
   ({ auditor }: StepOptions): Step =>
   (next) =>
@@ -101,21 +110,23 @@ const audit =
       reply = await next(exchange);
     } catch (thrown) {
       const error = toAppError(thrown, exchange.correlationId);
-      // When the log itself is out of reach there is nobody to tell; the call fails all the same.
-      if (error.reason !== 'AUDIT_UNAVAILABLE' && (mode !== 'none' || error.code === 'PERMISSION_DENIED')) {
+      // When the log itself is out of reach there is nobody to tell; the call fails all the same. How a stream ends that
+      // has its entry is of no interest, unless a right was taken away.
+      const tell = error.code === 'PERMISSION_DENIED' || (mode !== 'none' && !exchange.begun);
+      if (error.reason !== 'AUDIT_UNAVAILABLE' && tell) {
         // In the caller's time; a call whose time is over is recorded all the same.
         const now = Date.now();
-        const deadline = exchange.deadline > now + 50 ? exchange.deadline : now + 1_000;
-        await auditor.append([eventOf(exchange, { ...exchange.facts, ...outcomeOf(error) })], deadline);
+        const end = entryDeadline(exchange);
+        await auditor.append([eventOf(exchange, { ...exchange.facts, ...outcomeOf(error) })], end > now + 50 ? end : now + 1_000);
       }
       throw thrown;
     }
-    if (mode === 'read') {
+    if (mode === 'read' && !exchange.begun) {
       const drafts = exchange.drafts ?? [exchange.facts];
       if (drafts.length > 0)
         await auditor.append(
           drafts.map((draft) => eventOf(exchange, draft)),
-          exchange.deadline,
+          entryDeadline(exchange),
         );
     }
     exchange.lastCheck?.();
@@ -131,7 +142,8 @@ const authorize =
     if (exchange.request instanceof AppError) throw exchange.request;
     const resource: Resource = exchange.row.resource(exchange.request);
     exchange.resource = resource.name;
-    await decide(exchange, resource);
+    exchange.reauthorize = () => decide(exchange, resource);
+    await exchange.reauthorize();
     return next(exchange);
   };
 
@@ -150,7 +162,7 @@ const deadline: Step = (next) => (exchange) => {
   });
 };
 
-const handle: Next = (exchange) => exchange.row.handler(exchange.request, exchange);
+const handle: Next = (exchange) => exchange.handle(exchange);
 
 /** The steps around the handler, outermost first. */
 export const compose = (options: StepOptions): Next =>

@@ -34,6 +34,13 @@ export interface Limits {
   readonly deadlineMs: number;
 }
 
+export interface StreamLimits {
+  /** Largest request in bytes. */
+  readonly requestBytes: number;
+  /** The stream ends after this long, also if the caller would listen on; who wants more opens another one. */
+  readonly longestMs: number;
+}
+
 export type Outcome = 'SUCCESS' | 'FAILURE' | 'DENIED';
 
 /** An audit entry in the making; what is not given comes from the call. Never a value, never a key. */
@@ -79,19 +86,28 @@ export interface Call {
 }
 
 /** The five things every RPC must say. */
-export interface Row<Request, Response> {
+interface RowOf<Request, L, Reply> {
   /** `service.object.verb`, as it stands in the audit log and in authorization. */
   readonly action: string;
   /** Parses what the call acts on; throws INVALID_ARGUMENT for a name that is none. */
   readonly resource: (request: Request) => Resource;
   readonly audit: AuditMode;
-  readonly limits: Limits;
-  readonly handler: (request: Request, call: Call) => Promise<Response>;
+  readonly limits: L;
+  readonly handler: (request: Request, call: Call) => Reply;
 }
+export type Row<Request, Response> = RowOf<Request, Limits, Promise<Response>>;
 
-export type Table<S extends ServiceDefinition> = {
-  readonly [M in keyof S]: Row<RequestOf<S[M]>, ResponseOf<S[M]>>;
-};
+/** A stream of messages. Its entry of mode `read` is durable before the first of them leaves; see stream.ts for how it ends. */
+export type StreamRow<Request, Response> = RowOf<Request, StreamLimits, AsyncIterable<Response>>;
+
+/** The kind of row is the one that the protobuf definition asks for. Streams of requests are not served. */
+type RowFor<M extends MethodDefinition> = M['requestStream'] extends true
+  ? never
+  : M['responseStream'] extends true
+    ? StreamRow<RequestOf<M>, ResponseOf<M>>
+    : Row<RequestOf<M>, ResponseOf<M>>;
+
+export type Table<S extends ServiceDefinition> = { readonly [M in keyof S]: RowFor<S[M]> };
 
 /** Decides after the allowlist; throws PERMISSION_DENIED. */
 export type Authorize = (call: Call, resource: Resource) => Promise<void>;
@@ -101,7 +117,7 @@ export interface Registration {
   /** `package.Service`. */
   readonly service: string;
   readonly definition: ServiceDefinition;
-  readonly table: Readonly<Record<string, Row<unknown, unknown>>>;
+  readonly table: Readonly<Record<string, Row<unknown, unknown> | StreamRow<unknown, unknown>>>;
 }
 
 export const register = <S extends ServiceDefinition>(definition: S, table: Table<S>): Registration => {

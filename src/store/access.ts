@@ -2,16 +2,17 @@
 import type { Resource } from '../kernel/table.ts';
 import { groupName, instanceName, type GroupPath, type InstancePath } from './names.ts';
 
-export const ROLES = ['READER', 'SECRETS_READER', 'WRITER', 'MANAGER'] as const;
+export const ROLES = ['READER', 'SECRETS_READER', 'WRITER', 'MANAGER', 'PURGER'] as const;
 export type Role = (typeof ROLES)[number];
-export type Permission = 'read' | 'access' | 'write' | 'manage';
+export type Permission = 'read' | 'access' | 'write' | 'manage' | 'purge';
 
-/** MANAGER administers, and reads no payload: who needs both gets both roles. */
+/** MANAGER administers, and neither reads payloads nor ends the wait of a purge: who needs more gets more roles. */
 const PERMITS: Readonly<Record<Role, readonly Permission[]>> = {
   READER: ['read'],
   SECRETS_READER: ['read', 'access'],
   WRITER: ['read', 'write'],
   MANAGER: ['read', 'write', 'manage'],
+  PURGER: ['purge'],
 };
 
 /** The system, an instance or a group. */

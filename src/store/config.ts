@@ -11,6 +11,8 @@ export const storeConfig = z.strictObject({
   administrators: z.array(spiffeIdSchema).min(1),
   /** 32 random bytes, the same for all replicas: seals page tokens and keys the digests of repeated requests. */
   tokenKeyFile: fileSchema,
-  /** How long what is deleted can be undeleted: the default, and the least that an instance may ask for. */
-  retention: z.strictObject({ default: durationSchema, minimum: durationSchema }),
+  /** How long what is deleted can be undeleted: the default, and the least and the most that an instance may ask for. */
+  retention: z
+    .strictObject({ default: durationSchema, minimum: durationSchema, maximum: durationSchema.default(90 * 86_400_000) })
+    .refine((r) => r.minimum <= r.default && r.default <= r.maximum, 'default must be from minimum to maximum'),
 });

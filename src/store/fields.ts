@@ -1,5 +1,6 @@
 // Checks of metadata fields, each error naming the field and the limit. Pure.
 import type { Duration } from '../gen/google/protobuf/duration.ts';
+import type { RetentionPolicy } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { invalid } from '../kernel/errors.ts';
 
 const KEY = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -42,17 +43,33 @@ export const checkAnnotations = (map: ReadonlyMap<string, string>, field: string
 export interface RetentionLimits {
   defaultSeconds: number;
   minimumSeconds: number;
+  maximumSeconds: number;
 }
-const MAXIMUM_SECONDS = 90 * 86_400;
 
 export const checkRetention = (duration: Duration | undefined, field: string, limits: RetentionLimits): number => {
   if (!duration) return limits.defaultSeconds;
   const seconds = Number(duration.seconds);
-  if (duration.nanos !== 0 || seconds < limits.minimumSeconds || seconds > MAXIMUM_SECONDS) {
-    throw invalid(field, `must be whole seconds from ${limits.minimumSeconds}s to ${MAXIMUM_SECONDS}s`);
+  if (duration.nanos !== 0 || seconds < limits.minimumSeconds || seconds > limits.maximumSeconds) {
+    throw invalid(field, `must be whole seconds from ${limits.minimumSeconds}s to ${limits.maximumSeconds}s`);
   }
   return seconds;
 };
+
+/** The same for one level of a policy, where absent has a meaning of its own, and so has zero if `zero` says so. */
+const checkLevel = (duration: Duration | undefined, field: string, limits: RetentionLimits, zero = false): number | null => {
+  if (!duration || (zero && duration.seconds === 0n && duration.nanos === 0)) return null;
+  return checkRetention(duration, field, limits);
+};
+
+/** Seconds by level; null where the policy says nothing. */
+export type RetentionLevels = Readonly<Record<'instance' | 'group' | 'secret' | 'version', number | null>>;
+
+export const checkPolicy = (policy: RetentionPolicy | undefined, field: string, limits: RetentionLimits): RetentionLevels => ({
+  instance: checkLevel(policy?.instance, `${field}.instance`, limits),
+  group: checkLevel(policy?.group, `${field}.group`, limits),
+  secret: checkLevel(policy?.secret, `${field}.secret`, limits),
+  version: checkLevel(policy?.version, `${field}.version`, limits, true),
+});
 
 /** UUID or empty. */
 export const checkRequestId = (text: string): string => {

@@ -16,6 +16,7 @@ import { openTls } from '../kernel/tls.ts';
 import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
+import { purgeLookout } from './lookout.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
 
@@ -49,7 +50,12 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     auditor,
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
-    retention: { defaultSeconds: config.retention.default / 1000, minimumSeconds: Math.max(1, config.retention.minimum / 1000) },
+    retention: {
+      defaultSeconds: config.retention.default / 1000,
+      minimumSeconds: Math.max(1, config.retention.minimum / 1000),
+      maximumSeconds: config.retention.maximum / 1000,
+    },
+    lookAtPurge: purgeLookout(db),
     bindingsChanged,
     digestKey: derive(tokenKey, 'digest'),
   };

@@ -1,15 +1,18 @@
 // Rows as messages.
 import { Binding, Role as RoleMessage } from '../gen/strongroom/secrets/v1/binding_service.ts';
+import { Hold } from '../gen/strongroom/secrets/v1/hold_service.ts';
 import { Instance, Instance_State } from '../gen/strongroom/secrets/v1/instance_service.ts';
-import { Purge, Purge_State } from '../gen/strongroom/secrets/v1/purge_service.ts';
+import { Purge, Purge_State, QueueStatus } from '../gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretGroup, SecretGroup_State } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { EFFECTS } from './hold.ts';
 import type { ResourceId, SecretPath } from './names.ts';
-import { groupName, instanceName, secretName, versionName } from './names.ts';
+import { groupName, holdName, instanceName, secretName, versionName } from './names.ts';
 import { KINDS } from './payload.ts';
 import type { BindingRow } from './sql/bindings.ts';
+import type { HoldRow } from './sql/holds.ts';
 import type { InstanceRow } from './sql/instances.ts';
-import type { PurgeRow } from './sql/purges.ts';
+import type { PurgeRow, QueueRow } from './sql/purges.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow } from './sql/secrets.ts';
@@ -29,6 +32,8 @@ const times = (row: Lifecycle) => ({
   deleteTime: row.delete_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,
 });
+const durationOf = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
+const levelOf = (seconds: number | null) => (seconds === null ? undefined : durationOf(seconds));
 const mapOf = (object: Record<string, string>) => new Map(Object.entries(object));
 
 export const toInstance = (row: InstanceRow): Instance => ({
@@ -37,7 +42,14 @@ export const toInstance = (row: InstanceRow): Instance => ({
   state: Instance_State[row.state],
   displayName: row.display_name,
   labels: mapOf(row.labels),
-  retention: { seconds: BigInt(row.retention_seconds), nanos: 0 },
+  retention: durationOf(row.retention_seconds),
+  retentionPolicy: {
+    instance: levelOf(row.instance_retention_seconds),
+    group: levelOf(row.group_retention_seconds),
+    secret: levelOf(row.secret_retention_seconds),
+    version: levelOf(row.version_retention_seconds),
+  },
+  purgeProtection: row.purge_protection,
   rootKey: row.root_key,
   etag: etagOf(row.instance_uid, row.revision),
   ...times(row),
@@ -74,6 +86,7 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   etag: etagOf(secret.secret_uid, row.revision),
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
+  purgeTime: row.purge_time ?? undefined,
 });
 
 export const toBinding = (row: BindingRow): Binding => ({
@@ -100,4 +113,26 @@ export const toPurge = (row: PurgeRow): Purge => ({
   auditIndex: row.audit_index ?? undefined,
   receipt: row.receipt ?? '',
   lastError: row.last_error,
+  holds: row.holds,
+  estimatedRowsCount: row.rows_estimated,
+  rowsPerSecond: row.rows_per_second,
+  estimatedEndTime: row.estimated_end_time ?? undefined,
+});
+
+export const toQueueStatus = (row: QueueRow): QueueStatus => ({
+  scheduledCount: row.scheduled,
+  dueCount: row.due,
+  heldCount: row.held,
+  runningCount: row.running,
+  failedCount: row.failed,
+  activeCount: row.active,
+  lag: durationOf(Math.floor(row.lag_seconds)),
+});
+
+export const toHold = (row: HoldRow): Hold => ({
+  name: holdName(row.resource, row.hold_id),
+  effect: EFFECTS[row.effect],
+  reason: row.reason,
+  createdBy: row.created_by,
+  createTime: row.create_time,
 });

@@ -24,6 +24,7 @@ const INSTANCE = new RegExp(`^instances/(${ID})$`);
 const GROUP = new RegExp(`^instances/(${ID})/groups/(${ID})$`);
 const SECRET = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})$`);
 const SECRET_VERSION = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})/versions/(${VERSION})$`);
+const HOLD = new RegExp(`^(.+)/holds/(${ID})$`);
 const ONLY_ID = new RegExp(`^${ID}$`);
 
 const match = (pattern: RegExp, text: string, field: string, shape: string): ResourceId[] => {
@@ -65,10 +66,42 @@ export const parseVersion = (text: string, field = 'name'): VersionPath => {
   return { instance, group, secret, version: version === 'latest' || version === 'previous' ? version : Number(version) };
 };
 
+/** An instance, a group or a secret: what can be held, and what is deleted softly. */
+export type ResourcePath = InstancePath | GroupPath | SecretPath;
+
+export const parseResource = (text: string, field = 'name'): ResourcePath => {
+  if (text.includes('/secrets/')) return parseSecret(text, field);
+  return text.includes('/groups/') ? parseGroup(text, field) : parseInstance(text, field);
+};
+
+/** By number: an alias may have moved since the caller looked. */
+export const parseNumberedVersion = (text: string, field = 'name'): VersionPath & { version: number } => {
+  const path = parseVersion(text, field);
+  if (typeof path.version !== 'number') throw invalid(field, 'must give the version as a number', 'MALFORMED_NAME');
+  return { ...path, version: path.version };
+};
+
+/** What can be deleted, and purged early. */
+export type DeletablePath = ResourcePath | (VersionPath & { version: number });
+
+export const parseDeletable = (text: string, field = 'name'): DeletablePath =>
+  text.includes('/versions/') ? parseNumberedVersion(text, field) : parseResource(text, field);
+
+export const parseHold = (text: string): { resource: ResourcePath; hold: ResourceId } => {
+  const [resource, hold] = match(HOLD, text, 'name', '{resource}/holds/{hold}') as [string, ResourceId];
+  return { resource: parseResource(resource), hold };
+};
+
 export const instanceName = (p: InstancePath): string => `instances/${p.instance}`;
 export const groupName = (p: GroupPath): string => `${instanceName(p)}/groups/${p.group}`;
 export const secretName = (p: SecretPath): string => `${groupName(p)}/secrets/${p.secret}`;
 export const versionName = (p: SecretPath, version: number | string): string => `${secretName(p)}/versions/${version}`;
+
+export const resourceName = (p: ResourcePath): string => {
+  if ('secret' in p) return secretName(p);
+  return 'group' in p ? groupName(p) : instanceName(p);
+};
+export const holdName = (resource: string, hold: string): string => `${resource}/holds/${hold}`;
 
 const PURGE = /^purges\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 

@@ -1,15 +1,15 @@
 // THE table of the secret store: every RPC with its action, what it acts on and which right it needs there, when its audit
-// entry becomes durable, its limits, and its handler. Start reading here.
+// entry becomes durable, its limits, and its handler. Start reading here; holds and purges are in service-deletion.ts.
 import { BindingServiceService } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
-import { PurgeServiceService } from '../gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
-import { METADATA_LIMITS as metadata, register, type Call, type Limits, type Registration } from '../kernel/table.ts';
-import type { Guarded, Permission, Scope } from './access.ts';
+import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
+import type { Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
-import { parseGroup, parseInstance, parsePurge, parseSecret, parseVersion } from './names.ts';
+import { on, runWith, system } from './guarded.ts';
+import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
 import { createBinding } from './rpc/create-binding.ts';
@@ -24,41 +24,33 @@ import { destroySecretVersion } from './rpc/destroy-secret-version.ts';
 import { disableSecretVersion } from './rpc/disable-secret-version.ts';
 import { enableSecretVersion } from './rpc/enable-secret-version.ts';
 import { getInstance } from './rpc/get-instance.ts';
-import { getPurge } from './rpc/get-purge.ts';
 import { getSecretGroup } from './rpc/get-secret-group.ts';
 import { getSecretVersion } from './rpc/get-secret-version.ts';
 import { getSecret } from './rpc/get-secret.ts';
 import { listBindings } from './rpc/list-bindings.ts';
 import { listInstances } from './rpc/list-instances.ts';
-import { listPurges } from './rpc/list-purges.ts';
 import { listSecretGroups } from './rpc/list-secret-groups.ts';
 import { listSecretVersions } from './rpc/list-secret-versions.ts';
 import { listSecrets } from './rpc/list-secrets.ts';
+import { restoreSecretVersion } from './rpc/restore-secret-version.ts';
 import { undeleteInstance } from './rpc/undelete-instance.ts';
 import { undeleteSecretGroup } from './rpc/undelete-secret-group.ts';
 import { undeleteSecret } from './rpc/undelete-secret.ts';
 import { updateInstance } from './rpc/update-instance.ts';
 import { updateSecretGroup } from './rpc/update-secret-group.ts';
 import { updateSecret } from './rpc/update-secret.ts';
+import { deletionRegistrations } from './service-deletion.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
 const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10_000 };
 
-/** The right `permission` on the instance, the group, or the group around the secret that `name` gives. */
-const on = (permission: Permission, name: string, parse: (name: string) => Scope): Guarded => ({ name, permission, scope: parse(name) });
-const system = (permission: Permission, name: string): Guarded => ({ name, permission, scope: 'system' });
 const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
 const inInstance = (parent: string): Scope => parseInstance(parent, 'parent');
 const inScope = (scope: string): Scope => parseScope(scope, 'scope');
 
 export const registrations = (store: Store): Registration[] => {
-  /** Handlers take the store first. */
-  const run =
-    <Request, Reply>(handler: (store: Store, request: Request, call: Call) => Promise<Reply>) =>
-    (request: Request, call: Call): Promise<Reply> =>
-      handler(store, request, call);
-
+  const run = runWith(store);
   return [
     register(InstanceServiceService, {
       createInstance: {
@@ -233,6 +225,13 @@ export const registrations = (store: Store): Registration[] => {
         limits: metadata,
         handler: run(destroySecretVersion),
       },
+      restoreSecretVersion: {
+        action: 'secrets.version.restore',
+        resource: (r) => on('manage', r.name, parseVersion),
+        audit: 'write',
+        limits: metadata,
+        handler: run(restoreSecretVersion),
+      },
     }),
     register(SecretAccessServiceService, {
       accessSecretVersion: {
@@ -266,21 +265,6 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(deleteBinding),
       },
     }),
-    register(PurgeServiceService, {
-      getPurge: {
-        action: 'secrets.purge.read',
-        resource: (r) => system('read', `purges/${parsePurge(r.name)}`),
-        audit: 'read',
-        limits: metadata,
-        handler: run(getPurge),
-      },
-      listPurges: {
-        action: 'secrets.purge.list',
-        resource: () => system('read', 'purges'),
-        audit: 'read',
-        limits: metadata,
-        handler: run(listPurges),
-      },
-    }),
+    ...deletionRegistrations(store),
   ];
 };

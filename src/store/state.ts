@@ -2,7 +2,7 @@
 import { AppError, etagMismatch } from '../kernel/errors.ts';
 
 export type State = 'ACTIVE' | 'DELETED' | 'PURGING';
-export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROYED';
+export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROY_SCHEDULED' | 'DESTROYED';
 
 /** What every resource row has. */
 export interface Lifecycle {
@@ -40,11 +40,25 @@ export const purgeStarted = (name: string): AppError =>
 export const assertReadable = (name: string, state: VersionState): void => {
   if (state === 'DISABLED')
     throw new AppError('VERSION_DISABLED', `${name} is disabled; enable it first`, { metadata: { resource: name } });
-  assertNotDestroyed(name, state);
+  assertKept(name, state);
 };
 
-export const assertNotDestroyed = (name: string, state: VersionState): void => {
+/** Neither destroyed nor about to be. */
+export const assertKept = (name: string, state: VersionState): void => {
   if (state === 'DESTROYED') {
     throw new AppError('VERSION_DESTROYED', `${name} is destroyed; its payload is gone for ever`, { metadata: { resource: name } });
   }
+  if (state === 'DESTROY_SCHEDULED') {
+    throw new AppError('VERSION_DESTROY_SCHEDULED', `${name} is about to be destroyed; restore it first`, { metadata: { resource: name } });
+  }
 };
+
+/** About to be destroyed, and not yet. */
+export const assertScheduled = (name: string, state: VersionState): void => {
+  if (state === 'DESTROY_SCHEDULED') return;
+  assertKept(name, state);
+  throw new AppError('NOT_DELETED', `${name} is not about to be destroyed`, { metadata: { resource: name } });
+};
+
+export const purgeProtected = (name: string, why: string): AppError =>
+  new AppError('PURGE_PROTECTED', `${name} has purge protection: ${why}`, { metadata: { resource: name } });

@@ -8,6 +8,7 @@ import type { Relay } from '../kernel/outbox.ts';
 import type { PageTokens } from '../kernel/page.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
+import type { PurgeRow } from './sql/purges.ts';
 
 export interface Store {
   readonly db: Db;
@@ -18,6 +19,8 @@ export interface Store {
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;
+  /** The purge as it is now, all who ask at once in one statement. */
+  readonly lookAtPurge: (uid: string, deadline: number) => Promise<PurgeRow | undefined>;
   readonly bindingsChanged: () => void;
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;

@@ -1,4 +1,4 @@
-// What enabling, disabling and destroying a version share: load under lock, check, change, answer.
+// What enabling, disabling, destroying and restoring a version share: load under lock, check, change, answer.
 import { SecretVersion } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import type { Queryable } from '../kernel/db.ts';
 import type { Call } from '../kernel/table.ts';

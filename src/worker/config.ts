@@ -9,4 +9,6 @@ export const workerConfig = z.strictObject({
   audit: peerSchema,
   /** Jobs at a time in this process. */
   concurrency: z.int().min(1).max(64).default(4),
+  /** Rows that all purges of this process together remove in a second, at most. */
+  rowsPerSecond: z.int().min(1).optional(),
 });

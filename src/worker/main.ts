@@ -15,8 +15,10 @@ import { requireSchema } from '../kernel/migrate.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { workerConfig } from './config.ts';
+import { openReconcile } from './reconcile.ts';
 import { openRunner } from './runner.ts';
 import { openSweep } from './sweep.ts';
+import { openTraffic } from './traffic.ts';
 import type { Worker } from './worker.ts';
 
 export { migrate } from './migrate.ts';
@@ -40,9 +42,11 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const auditor = stack.use(dialAuditor(config.audit, tls));
   const proofs = stack.use(dial(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE'));
 
-  const worker: Worker = { db, keys, scopes, auditor, proofs, principal, log };
+  const traffic = openTraffic(db, config.rowsPerSecond);
+  const worker: Worker = { db, keys, scopes, auditor, proofs, principal, log, traffic };
   const runner = stack.use(await openRunner(worker, dbOptions(config.database, log), config.concurrency));
   stack.use(openSweep(worker));
+  stack.use(openReconcile(worker));
   stack.use(
     await serve({
       config,

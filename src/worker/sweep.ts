@@ -15,8 +15,10 @@ export const openSweep = (worker: Worker): AsyncDisposable => {
     const dead = await db.transaction(unlockDeadRunners);
     for (const runner of dead) log.warn({ peer: runner }, 'a worker died; its jobs are free');
     if (dead.length > 0) await db.transaction((tx) => dropReplacedJobs(tx, 'purge'));
-    const lost = await db.transaction((tx) => addLostJobs(tx, LOST));
-    if (lost.length > 0) log.warn({ count: lost.length }, 'due purges had no job; each has one now');
+    for (let count = LOST; count === LOST;) {
+      count = (await db.transaction((tx) => addLostJobs(tx, LOST))).length;
+      if (count > 0) log.warn({ count }, 'due purges had no job; each has one now');
+    }
     await removeLeftovers(worker);
   };
 

@@ -7,6 +7,7 @@ import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Log } from '../kernel/log.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface Worker {
   /** The store's database. */
@@ -18,6 +19,7 @@ export interface Worker {
   /** Who this process is. */
   readonly principal: SpiffeId;
   readonly log: Log;
+  readonly traffic: Traffic;
 }
 
 /** How long a task may hold its place: a long one takes turns with the others. */

@@ -9,8 +9,9 @@ import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_se
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
+import { DELETION_CALLS, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 
-export interface Targets extends Tenant {
+export interface Targets extends Tenant, DeletionTargets {
   secret: string;
   scope: string;
   context: DekContext;
@@ -59,6 +60,7 @@ export const makeTargets = async (
   const doomedKey = await store.keys.createRootKey({ parent: 'keyRings/provider', rootKeyId: owner, owner });
   return {
     ...tenant,
+    ...(await makeDeletionTargets(operator, instance, group)),
     secret,
     scope,
     context,
@@ -90,6 +92,7 @@ const event = (): Event =>
 
 /** By service and method. */
 export const CALLS: Readonly<Record<string, MakeCall>> = {
+  ...DELETION_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),
   'InstanceService/ListInstances': (as, _, o) => as.instances.listInstances({}, o),

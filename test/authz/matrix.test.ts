@@ -13,8 +13,8 @@ import { properRefusal } from '../support/refusals.ts';
 import { bind, newId, newTenant } from '../support/tenants.ts';
 import { CALLS, makeTargets, type Targets } from './calls.ts';
 
-// operator administers by configuration; manager, reader and payloads are bound to the instance as MANAGER, READER and
-// SECRETS_READER; app is bound to the group as WRITER and SECRETS_READER; app2 has no binding; neighbour has every role, in
+// operator administers by configuration; manager, reader and payloads are bound to the instance as MANAGER, READER, and
+// SECRETS_READER with PURGER; app is bound to the group as WRITER and SECRETS_READER; app2 has no binding; neighbour has every role, in
 // another instance; the last four are our services.
 const MATRIX = `
                                                       operator manager reader payloads app app2 neighbour auditor store keys worker audit
@@ -42,12 +42,20 @@ secrets.v1.SecretService/ListSecretVersions           yes      yes     yes    ye
 secrets.v1.SecretService/EnableSecretVersion          yes      yes     -      -        yes -    -         -       -     -    -      -
 secrets.v1.SecretService/DisableSecretVersion         yes      yes     -      -        yes -    -         -       -     -    -      -
 secrets.v1.SecretService/DestroySecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretService/RestoreSecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      yes      yes -    -         -       -     -    -      -
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.BindingService/DeleteBinding               yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.PurgeService/GetPurge                      yes      -       -      -        -   -    -         -       -     -    -      -
 secrets.v1.PurgeService/ListPurges                    yes      -       -      -        -   -    -         -       -     -    -      -
+secrets.v1.PurgeService/WatchPurge                    yes      -       -      -        -   -    -         -       -     -    -      -
+secrets.v1.PurgeService/ExpeditePurge                 -        -       -      yes      -   -    -         -       -     -    -      -
+secrets.v1.PurgeService/GetQueueStatus                yes      -       -      -        -   -    -         -       -     -    -      -
+secrets.v1.HoldService/CreateHold                     yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.HoldService/GetHold                        yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.HoldService/ListHolds                      yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.HoldService/DeleteHold                     yes      yes     -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyService/CreateRootKey                      -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.KeyService/GetRootKey                         yes      -       -      -        -   -    -         -       yes   -    yes    -
 keys.v1.KeyService/DestroyRootKey                     -        -       -      -        -   -    -         -       -     -    yes    -
@@ -92,13 +100,13 @@ beforeAll(async () => {
   for (const name of BOUND) callers[name] = await clientsAs(stack, path[name]);
   const { operator, app, store, auditor } = callers as Record<'operator' | 'app' | 'store' | 'auditor', Clients>;
   targets = await makeTargets(operator, app, store, (group) => bind(operator, group, ids['app']!, Role.WRITER, Role.SECRETS_READER));
-  const { READER, SECRETS_READER, WRITER, MANAGER } = Role;
+  const { READER, SECRETS_READER, WRITER, MANAGER, PURGER } = Role;
   for (const instance of [targets.instance, targets.doomed.instance, targets.deleted.instance]) {
     await bind(operator, instance, spiffe(path.manager), MANAGER);
     await bind(operator, instance, spiffe(path.reader), READER);
-    await bind(operator, instance, spiffe(path.payloads), SECRETS_READER);
+    await bind(operator, instance, spiffe(path.payloads), SECRETS_READER, PURGER);
   }
-  await bind(operator, (await newTenant(operator)).instance, spiffe(path.neighbour), READER, SECRETS_READER, WRITER, MANAGER);
+  await bind(operator, (await newTenant(operator)).instance, spiffe(path.neighbour), READER, SECRETS_READER, WRITER, MANAGER, PURGER);
   begin = await sizeOf(auditor);
 });
 afterAll(() => Object.values(callers).forEach((clients) => clients[Symbol.dispose]()));

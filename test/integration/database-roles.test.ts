@@ -121,7 +121,7 @@ describe('the store', () => {
       'drop table secrets',
     ]));
 
-  it('cannot see or change the job queue, but through its two functions', () =>
+  it('cannot see or change the job queue, but through functions of the owner', () =>
     refusesAll(login, [
       'select * from graphile_worker.jobs',
       'select * from graphile_worker._private_jobs',
@@ -165,6 +165,10 @@ describe('the worker', () => {
       'delete from purges',
       'delete from outbox',
       'select unschedule_purge(gen_random_uuid())',
+      'delete from holds',
+      'select reason from holds',
+      'select release_held(gen_random_uuid(), null, null)',
+      'select expedite_purge(gen_random_uuid())',
     ]));
 });
 

@@ -5,14 +5,15 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { Binding, Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
-import { Instance } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
+import { Hold, Hold_Effect } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
+import { Instance, RetentionPolicy } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
 import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import { entriesOfCall } from '../support/audit-log.ts';
 import { clientsOf, type Options } from '../support/clients.ts';
 import { rpcs } from '../support/descriptors.ts';
 import { properRefusalOf } from '../support/refusals.ts';
-import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
+import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 
 const stack = inject('stack');
 const [operator, auditor] = [clientsOf(stack, 'operator'), clientsOf(stack, 'auditor')];
@@ -22,10 +23,11 @@ beforeAll(async () => {
 });
 afterAll(() => [operator, auditor].forEach((clients) => clients[Symbol.dispose]()));
 
-const { instances, groups, secrets, bindings } = operator;
+const { instances, groups, secrets, bindings, holds, purges } = operator;
 const newGroup = async () => (await groups.createSecretGroup({ parent: tenant.instance, secretGroupId: newId('g'), ...fresh() })).name;
 const newSecret = async () =>
   (await secrets.createSecret({ parent: tenant.group, secretId: newId('s'), payload: text('v'), ...fresh() })).name;
+const hold = Hold.fromPartial({ effect: Hold_Effect.PURGE, reason: 'a case in court' });
 const binding = Binding.fromPartial({ principal: 'spiffe://strongroom.internal/somebody', role: Role.READER });
 type Repeat = (once: { requestId: string }, options: Options) => Promise<unknown>;
 
@@ -101,6 +103,28 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
   'SecretService/DestroySecretVersion': async () => {
     const name = `${await newSecret()}/versions/1`;
     return (once, o) => secrets.destroySecretVersion({ name, ...once }, o);
+  },
+  'SecretService/RestoreSecretVersion': async () => {
+    const name = `${await newSecret()}/versions/1`;
+    const retentionPolicy = RetentionPolicy.fromPartial({ version: { seconds: 3_600n } });
+    await instances.updateInstance({ instance: Instance.fromPartial({ name: tenant.instance, retentionPolicy }), ...fresh() });
+    await secrets.destroySecretVersion({ name, ...fresh() });
+    return (once, o) => secrets.restoreSecretVersion({ name, ...once }, o);
+  },
+  'HoldService/CreateHold': async () => {
+    const parent = await newSecret();
+    return (once, o) => holds.createHold({ parent, holdId: 'case-7', hold, ...once }, o);
+  },
+  'HoldService/DeleteHold': async () => {
+    const { name } = await holds.createHold({ parent: await newSecret(), holdId: 'case-7', hold, ...fresh() });
+    return (once, o) => holds.deleteHold({ name, ...once }, o);
+  },
+  'PurgeService/ExpeditePurge': async () => {
+    const own = await newTenant(operator);
+    await bind(operator, own.group, spiffeIdOf('operator'), Role.PURGER);
+    const { name: resource } = await secrets.createSecret({ parent: own.group, secretId: 's', ...fresh() });
+    await secrets.deleteSecret({ name: resource, ...fresh() });
+    return (once, o) => purges.expeditePurge({ resource, ...once }, o);
   },
   'BindingService/CreateBinding': async () => {
     const scope = await newGroup();

@@ -2,14 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { permits, ROLES, scopeName, type Bindings, type Permission, type Role, type Scope } from '../../src/store/access.ts';
 import { parseGroup, parseInstance } from '../../src/store/names.ts';
 
-const PERMISSIONS: readonly Permission[] = ['read', 'access', 'write', 'manage'];
+const PERMISSIONS: readonly Permission[] = ['read', 'access', 'write', 'manage', 'purge'];
 
 /** DESIGN: who may do what. Written out, so that a change of the table is a change of this test. */
 const EXPECTED: Record<Role, Record<Permission, boolean>> = {
-  READER: { read: true, access: false, write: false, manage: false },
-  SECRETS_READER: { read: true, access: true, write: false, manage: false },
-  WRITER: { read: true, access: false, write: true, manage: false },
-  MANAGER: { read: true, access: false, write: true, manage: true },
+  READER: { read: true, access: false, write: false, manage: false, purge: false },
+  SECRETS_READER: { read: true, access: true, write: false, manage: false, purge: false },
+  WRITER: { read: true, access: false, write: true, manage: false, purge: false },
+  MANAGER: { read: true, access: false, write: true, manage: true, purge: false },
+  PURGER: { read: false, access: false, write: false, manage: false, purge: true },
 };
 
 const instance = parseInstance('instances/a');

@@ -60,10 +60,10 @@ describe('annotations', () => {
 });
 
 describe('retention', () => {
-  const limits = { defaultSeconds: 604_800, minimumSeconds: 5 };
+  const limits = { defaultSeconds: 604_800, minimumSeconds: 5, maximumSeconds: 7_776_000 };
   const of = (seconds: bigint, nanos = 0) => checkRetention({ seconds, nanos }, 'instance.retention', limits);
 
-  it('is the default if none is given, else whole seconds from the minimum to 90 days', () => {
+  it('is the default if none is given, else whole seconds from the minimum to the maximum', () => {
     expect(checkRetention(undefined, 'instance.retention', limits)).toBe(604_800);
     expect(of(5n)).toBe(5);
     expect(of(7_776_000n)).toBe(7_776_000);

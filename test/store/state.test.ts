@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import {
   assertActive,
   assertDeleted,
-  assertNotDestroyed,
+  assertKept,
   assertReadable,
+  assertScheduled,
   checkEtag,
   etagOf,
   type State,
@@ -33,18 +34,18 @@ describe('instance, group and secret', () => {
 });
 
 describe('version', () => {
-  const expected: Record<VersionState, { readable: string; alive: string }> = {
-    ENABLED: { readable: 'passes', alive: 'passes' },
-    DISABLED: { readable: 'VERSION_DISABLED', alive: 'passes' },
-    DESTROYED: { readable: 'VERSION_DESTROYED', alive: 'VERSION_DESTROYED' },
+  type Row = { readable: string; kept: string; scheduled: string };
+  const expected: Record<VersionState, Row> = {
+    ENABLED: { readable: 'passes', kept: 'passes', scheduled: 'NOT_DELETED' },
+    DISABLED: { readable: 'VERSION_DISABLED', kept: 'passes', scheduled: 'NOT_DELETED' },
+    DESTROY_SCHEDULED: { readable: 'VERSION_DESTROY_SCHEDULED', kept: 'VERSION_DESTROY_SCHEDULED', scheduled: 'passes' },
+    DESTROYED: { readable: 'VERSION_DESTROYED', kept: 'VERSION_DESTROYED', scheduled: 'VERSION_DESTROYED' },
   };
-  it.each(Object.entries(expected) as [VersionState, { readable: string; alive: string }][])(
-    'in state %s',
-    (state, { readable, alive }) => {
-      expect(reasonOf(() => assertReadable('instances/i', state))).toBe(readable);
-      expect(reasonOf(() => assertNotDestroyed('instances/i', state))).toBe(alive);
-    },
-  );
+  it.each(Object.entries(expected) as [VersionState, Row][])('in state %s', (state, { readable, kept, scheduled }) => {
+    expect(reasonOf(() => assertReadable('instances/i', state))).toBe(readable);
+    expect(reasonOf(() => assertKept('instances/i', state))).toBe(kept);
+    expect(reasonOf(() => assertScheduled('instances/i', state))).toBe(scheduled);
+  });
 });
 
 describe('etags', () => {

@@ -12,12 +12,13 @@ import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/aud
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
+import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
-import type { RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
+import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
 import { secureContext } from '../../src/kernel/tls.ts';
 
 export interface Options {
@@ -29,7 +30,10 @@ export interface Options {
 
 /** Fields that are not given have their defaults. */
 export type Unary<S extends ServiceDefinition> = {
-  [M in keyof S]: (request: Partial<RequestOf<S[M]>>, options?: Options) => Promise<ResponseOf<S[M]>>;
+  [M in keyof S as S[M]['responseStream'] extends true ? never : M]: (
+    request: Partial<RequestOf<S[M]>>,
+    options?: Options,
+  ) => Promise<ResponseOf<S[M]>>;
 };
 
 /** A bare gRPC client with the given TLS material, for what no well-behaved client sends. */
@@ -71,6 +75,31 @@ export const unary = <S extends ServiceDefinition>(client: Client, definition: S
   return Object.fromEntries(Object.entries(definition).map(([name, method]) => [name, call(method)])) as unknown as Unary<S>;
 };
 
+/** The messages of a server stream, one after another; fails as the stream does. */
+export const stream = <M extends MethodDefinition>(client: Client, method: M) =>
+  async function* (
+    request: Partial<RequestOf<M>>,
+    { timeoutMs = 10_000, metadata = {}, signal }: Options = {},
+  ): AsyncGenerator<ResponseOf<M>> {
+    const headers = new Metadata();
+    for (const [key, value] of Object.entries(metadata)) headers.set(key, value);
+    const empty = method.requestDeserialize(Buffer.alloc(0)) as object;
+    const sent = client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize as (value: unknown) => Buffer,
+      method.responseDeserialize,
+      { ...empty, ...request },
+      headers,
+      { deadline: Date.now() + timeoutMs },
+    );
+    signal?.addEventListener('abort', () => sent.cancel(), { once: true });
+    try {
+      yield* sent as AsyncIterable<ResponseOf<M>>;
+    } finally {
+      sent.cancel();
+    }
+  };
+
 /** All that one identity can call, allowed or not. */
 export const clientsOf = (stack: Stack, name: Caller | Service) => {
   const material = materialOf(stack, name);
@@ -83,7 +112,9 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
     bindings: unary(store, BindingServiceService),
+    holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
+    watchPurge: stream(store, PurgeServiceService.watchPurge),
     keys: unary(keys, KeyServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
     auditLog: unary(audit, AuditServiceService),

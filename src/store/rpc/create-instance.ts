@@ -1,12 +1,13 @@
 import { v7 as uuidv7 } from 'uuid';
 import { CreateInstanceRequest, Instance } from '../../gen/strongroom/secrets/v1/instance_service.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkLabels, checkRetention, checkText } from '../fields.ts';
+import { checkLabels, checkPolicy, checkRetention, checkText } from '../fields.ts';
 import { assertNew, exists, givenUp } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { instanceName, parseId } from '../names.ts';
-import { insertInstance, selectInstance } from '../sql/instances.ts';
+import { levelsOf } from '../retention.ts';
+import { insertInstance, selectInstance, type Settings } from '../sql/instances.ts';
 import { beginCreate, endCreate } from '../sql/unfinished-creates.ts';
 import type { Store } from '../store.ts';
 
@@ -18,9 +19,15 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
   const instance = parseId(request.instanceId, 'instance_id');
   const name = instanceName({ instance });
   const given = request.instance ?? Instance.create();
-  const displayName = checkText(given.displayName, 'instance.display_name', 63);
-  const labels = checkLabels(given.labels, 'instance.labels');
-  const retentionSeconds = checkRetention(given.retention, 'instance.retention', store.retention);
+  const settings: Settings = {
+    display_name: checkText(given.displayName, 'instance.display_name', 63),
+    labels: checkLabels(given.labels, 'instance.labels'),
+    ...levelsOf(
+      checkRetention(given.retention, 'instance.retention', store.retention),
+      checkPolicy(given.retentionPolicy, 'instance.retention_policy', store.retention),
+    ),
+    purge_protection: given.purgeProtection,
+  };
   const instanceUid = uuidv7();
   const rootKey = `keyRings/provider/keys/${instanceUid}`;
 
@@ -35,7 +42,7 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
       await store.keys.createRootKey(key, call);
     },
     change: async (tx) => {
-      const row = await insertInstance(tx, { instanceUid, instanceId: instance, displayName, labels, retentionSeconds, rootKey });
+      const row = await insertInstance(tx, { ...settings, instance_uid: instanceUid, instance_id: instance, root_key: rootKey });
       if (!row) throw exists(name);
       if (!(await endCreate(tx, rootKey))) throw givenUp(name);
       call.annotate({ instanceUid });

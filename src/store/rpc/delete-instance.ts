@@ -1,5 +1,6 @@
 import { DeleteInstanceRequest, Instance } from '../../gen/strongroom/secrets/v1/instance_service.ts';
 import type { Call } from '../../kernel/table.ts';
+import { assertNotHeld, placeOf } from '../hold.ts';
 import { loadInstance } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -18,8 +19,9 @@ export const deleteInstance = (store: Store, request: DeleteInstanceRequest, cal
       const row = await loadInstance(tx, path, lockInstance);
       assertActive(request.name, row.state);
       checkEtag(request.name, request.etag, row.instance_uid, row.revision);
+      await assertNotHeld(tx, placeOf(row), request.name, 'delete');
       const deleted = await markInstanceDeleted(tx, row.instance_uid);
-      const purge = { uid: row.instance_uid, kind: 'INSTANCE', instanceUid: row.instance_uid, groupUid: null } as const;
+      const purge = { ...placeOf(row), uid: row.instance_uid, kind: 'INSTANCE' } as const;
       await schedulePurge(tx, { ...purge, resource: request.name, purgeTime: deleted.purge_time!, deletedBy: call.principal });
       call.annotate({ instanceUid: row.instance_uid, attributes: { purge: `purges/${row.instance_uid}` } });
       return toInstance(deleted);

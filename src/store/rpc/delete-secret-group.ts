@@ -1,5 +1,6 @@
 import { DeleteSecretGroupRequest, SecretGroup } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
 import type { Call } from '../../kernel/table.ts';
+import { assertNotHeld, placeOf } from '../hold.ts';
 import { loadActiveGroup, loadGroup } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -17,9 +18,10 @@ export const deleteSecretGroup = (store: Store, request: DeleteSecretGroupReques
     change: async (tx) => {
       const row = await loadActiveGroup(tx, path, lockGroup);
       checkEtag(request.name, request.etag, row.group_uid, row.revision);
+      await assertNotHeld(tx, placeOf(row), request.name, 'delete');
       await markGroupDeleted(tx, row);
       const deleted = await loadGroup(tx, path);
-      const purge = { uid: row.group_uid, kind: 'GROUP', instanceUid: row.instance_uid, groupUid: row.group_uid } as const;
+      const purge = { ...placeOf(row), uid: row.group_uid, kind: 'GROUP' } as const;
       await schedulePurge(tx, { ...purge, resource: request.name, purgeTime: deleted.purge_time!, deletedBy: call.principal });
       call.annotate({ instanceUid: row.instance_uid, attributes: { purge: `purges/${row.group_uid}` } });
       return toGroup(deleted);

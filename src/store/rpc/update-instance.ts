@@ -1,11 +1,12 @@
 import { Instance, UpdateInstanceRequest } from '../../gen/strongroom/secrets/v1/instance_service.ts';
 import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkLabels, checkMask, checkRetention, checkText } from '../fields.ts';
+import { checkLabels, checkMask, checkPolicy, checkRetention, checkText } from '../fields.ts';
 import { loadInstance } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseInstance } from '../names.ts';
+import { assertProtects, levelsOf } from '../retention.ts';
 import { lockInstance, updateInstance as update } from '../sql/instances.ts';
 import { assertActive, checkEtag } from '../state.ts';
 import type { Store } from '../store.ts';
@@ -14,11 +15,20 @@ export const updateInstance = (store: Store, request: UpdateInstanceRequest, cal
   const given = request.instance;
   if (!given) throw invalid('instance', 'is required');
   const path = parseInstance(given.name, 'instance.name');
-  const populated = { display_name: given.displayName !== '', labels: given.labels.size > 0, retention: given.retention !== undefined };
-  const fields = checkMask(request.updateMask, ['display_name', 'labels', 'retention'], (field) => populated[field]);
+  const populated = {
+    display_name: given.displayName !== '',
+    labels: given.labels.size > 0,
+    retention: given.retention !== undefined,
+    retention_policy: given.retentionPolicy !== undefined,
+    purge_protection: given.purgeProtection,
+  };
+  const fields = checkMask(request.updateMask, Object.keys(populated) as (keyof typeof populated)[], (field) => populated[field]);
   const displayName = checkText(given.displayName, 'instance.display_name', 63);
   const labels = checkLabels(given.labels, 'instance.labels');
-  const retention = fields.includes('retention') ? checkRetention(given.retention, 'instance.retention', store.retention) : undefined;
+  const seconds = fields.includes('retention') ? checkRetention(given.retention, 'instance.retention', store.retention) : undefined;
+  const levels = fields.includes('retention_policy')
+    ? checkPolicy(given.retentionPolicy, 'instance.retention_policy', store.retention)
+    : undefined;
 
   return mutate(store, call, {
     request,
@@ -28,13 +38,16 @@ export const updateInstance = (store: Store, request: UpdateInstanceRequest, cal
       assertActive(given.name, row.state);
       checkEtag(given.name, given.etag, row.instance_uid, row.revision);
       call.annotate({ instanceUid: row.instance_uid, attributes: { fields: fields.join(',') } });
-      const changed = await update(tx, {
-        instance_uid: row.instance_uid,
+      const after = {
+        ...row,
+        ...(levels ? levelsOf(row.retention_seconds, levels) : {}),
+        retention_seconds: seconds ?? row.retention_seconds,
         display_name: fields.includes('display_name') ? displayName : row.display_name,
         labels: fields.includes('labels') ? labels : row.labels,
-        retention_seconds: retention ?? row.retention_seconds,
-      });
-      return toInstance(changed);
+        purge_protection: fields.includes('purge_protection') ? given.purgeProtection : row.purge_protection,
+      };
+      assertProtects(given.name, row, after);
+      return toInstance(await update(tx, after));
     },
   });
 };

@@ -9,11 +9,16 @@ export interface InstanceRow extends Lifecycle {
   display_name: string;
   labels: Record<string, string>;
   retention_seconds: number;
+  instance_retention_seconds: number | null;
+  group_retention_seconds: number | null;
+  secret_retention_seconds: number | null;
+  version_retention_seconds: number | null;
+  purge_protection: boolean;
   root_key: string;
 }
 
-const COLUMNS = `instance_uid, instance_id, state, display_name, labels, retention_seconds, root_key, revision, create_time, update_time,
-  delete_time, purge_time`;
+const COLUMNS = `instance_uid, instance_id, state, display_name, labels, retention_seconds, instance_retention_seconds, group_retention_seconds,
+  secret_retention_seconds, version_retention_seconds, purge_protection, root_key, revision, create_time, update_time, delete_time, purge_time`;
 
 export const selectInstance = async (db: Queryable, path: InstancePath): Promise<InstanceRow | undefined> => {
   const text = `select ${COLUMNS} from instances where instance_id = $1`;
@@ -37,36 +42,48 @@ export const listInstances = (db: Queryable, after: string, limit: number, showD
   return db.query<InstanceRow>({ name: 'store.listInstances', text, values: [after, limit, showDeleted] });
 };
 
-export interface NewInstance {
-  instanceUid: string;
-  instanceId: string;
-  displayName: string;
-  labels: Record<string, string>;
-  retentionSeconds: number;
-  rootKey: string;
+/** What its callers choose. */
+export type Settings = Pick<InstanceRow, 'display_name' | 'labels' | 'purge_protection' | `${'' | RetentionLevel}retention_seconds`>;
+type RetentionLevel = 'instance_' | 'group_' | 'secret_' | 'version_';
+
+const valuesOf = (s: Settings) => [
+  s.display_name,
+  s.labels,
+  s.retention_seconds,
+  s.instance_retention_seconds,
+  s.group_retention_seconds,
+  s.secret_retention_seconds,
+  s.version_retention_seconds,
+  s.purge_protection,
+];
+
+interface NewInstance extends Settings {
+  instance_uid: string;
+  instance_id: string;
+  root_key: string;
 }
 
 /** Undefined if the ID is taken. */
 export const insertInstance = async (tx: Queryable, i: NewInstance): Promise<InstanceRow | undefined> => {
-  const text = `insert into instances (instance_uid, instance_id, display_name, labels, retention_seconds, root_key)
-    values ($1, $2, $3, $4, $5, $6) on conflict (instance_id) do nothing returning ${COLUMNS}`;
-  const values = [i.instanceUid, i.instanceId, i.displayName, i.labels, i.retentionSeconds, i.rootKey];
+  const text = `insert into instances (instance_uid, instance_id, root_key, display_name, labels, retention_seconds, instance_retention_seconds,
+      group_retention_seconds, secret_retention_seconds, version_retention_seconds, purge_protection)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (instance_id) do nothing returning ${COLUMNS}`;
+  const values = [i.instance_uid, i.instance_id, i.root_key, ...valuesOf(i)];
   return (await tx.query<InstanceRow>({ name: 'store.insertInstance', text, values }))[0];
 };
 
-export const updateInstance = async (
-  tx: Queryable,
-  i: Pick<InstanceRow, 'instance_uid' | 'display_name' | 'labels' | 'retention_seconds'>,
-) => {
-  const text = `update instances set display_name = $2, labels = $3, retention_seconds = $4, revision = revision + 1, update_time = now()
+export const updateInstance = async (tx: Queryable, i: Settings & Pick<InstanceRow, 'instance_uid'>): Promise<InstanceRow> => {
+  const text = `update instances set display_name = $2, labels = $3, retention_seconds = $4, instance_retention_seconds = $5,
+      group_retention_seconds = $6, secret_retention_seconds = $7, version_retention_seconds = $8, purge_protection = $9,
+      revision = revision + 1, update_time = now()
     where instance_uid = $1 returning ${COLUMNS}`;
-  const values = [i.instance_uid, i.display_name, i.labels, i.retention_seconds];
+  const values = [i.instance_uid, ...valuesOf(i)];
   return (await tx.query<InstanceRow>({ name: 'store.updateInstance', text, values }))[0]!;
 };
 
 export const markInstanceDeleted = async (tx: Queryable, instanceUid: string): Promise<InstanceRow> => {
-  const text = `update instances set state = 'DELETED', delete_time = now(), purge_time = now() + make_interval(secs => retention_seconds),
-    revision = revision + 1, update_time = now() where instance_uid = $1 returning ${COLUMNS}`;
+  const text = `update instances set state = 'DELETED', delete_time = now(),
+    purge_time = now() + make_interval(secs => coalesce(instance_retention_seconds, retention_seconds)), revision = revision + 1, update_time = now() where instance_uid = $1 returning ${COLUMNS}`;
   return (await tx.query<InstanceRow>({ name: 'store.markInstanceDeleted', text, values: [instanceUid] }))[0]!;
 };
 
@@ -74,4 +91,10 @@ export const markInstanceActive = async (tx: Queryable, instanceUid: string): Pr
   const text = `update instances set state = 'ACTIVE', delete_time = null, purge_time = null, revision = revision + 1, update_time = now()
     where instance_uid = $1 returning ${COLUMNS}`;
   return (await tx.query<InstanceRow>({ name: 'store.markInstanceActive', text, values: [instanceUid] }))[0]!;
+};
+
+/** Its purge falls due now. */
+export const expediteInstance = async (tx: Queryable, instanceUid: string): Promise<void> => {
+  const text = `update instances set purge_time = least(purge_time, now()), revision = revision + 1, update_time = now() where instance_uid = $1`;
+  await tx.query({ name: 'store.expediteInstance', text, values: [instanceUid] });
 };

@@ -7,6 +7,8 @@ export interface GroupRow extends Lifecycle {
   instance_uid: string;
   instance_id: string;
   instance_state: State;
+  purge_protection: boolean;
+  /** Of groups. */
   retention_seconds: number;
   group_uid: string;
   group_id: string;
@@ -14,8 +16,9 @@ export interface GroupRow extends Lifecycle {
   labels: Record<string, string>;
 }
 
-const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.retention_seconds, g.group_uid, g.group_id, g.state, g.display_name,
-  g.labels, g.revision, g.create_time, g.update_time, g.delete_time, g.purge_time`;
+const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
+  coalesce(i.group_retention_seconds, i.retention_seconds) as retention_seconds, g.group_uid, g.group_id, g.state, g.display_name, g.labels,
+  g.revision, g.create_time, g.update_time, g.delete_time, g.purge_time`;
 const FROM = 'from secret_groups g join instances i using (instance_uid)';
 
 export const selectGroup = async (db: Queryable, path: GroupPath): Promise<GroupRow | undefined> => {
@@ -74,4 +77,11 @@ export const markGroupActive = async (tx: Queryable, g: Key): Promise<void> => {
   const text = `update secret_groups set state = 'ACTIVE', delete_time = null, purge_time = null, revision = revision + 1, update_time = now()
     where instance_uid = $1 and group_uid = $2`;
   await tx.query({ name: 'store.markGroupActive', text, values: [g.instance_uid, g.group_uid] });
+};
+
+/** Its purge falls due now. */
+export const expediteGroup = async (tx: Queryable, g: Key): Promise<void> => {
+  const text = `update secret_groups set purge_time = least(purge_time, now()), revision = revision + 1, update_time = now()
+    where instance_uid = $1 and group_uid = $2`;
+  await tx.query({ name: 'store.expediteGroup', text, values: [g.instance_uid, g.group_uid] });
 };

@@ -13,9 +13,11 @@ export interface VersionRow {
   revision: bigint;
   create_time: Date;
   destroy_time: Date | null;
+  purge_time: Date | null;
 }
 
-const COLUMNS = 'v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.revision, v.create_time, v.destroy_time';
+const COLUMNS =
+  'v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.revision, v.create_time, v.destroy_time, v.purge_time';
 
 /** A version with its ciphertext, and all that decides whether it may be opened: one statement on the hot path. */
 export interface StoredVersion {
@@ -87,24 +89,27 @@ export const insertVersion = async (tx: Queryable, v: NewVersion): Promise<Versi
   return (await tx.query<VersionRow>({ name: 'store.insertVersion', text, values }))[0]!;
 };
 
-export const setVersionState = async (
-  tx: Queryable,
-  secret: Secret,
-  version: number,
-  state: 'ENABLED' | 'DISABLED',
-): Promise<VersionRow> => {
-  const text = `update secret_versions as v set state = $4, revision = revision + 1
+const change = async (tx: Queryable, name: string, set: string, values: unknown[]): Promise<VersionRow> => {
+  const text = `update secret_versions as v set ${set}, revision = revision + 1
     where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3 returning ${COLUMNS}`;
-  return (
-    await tx.query<VersionRow>({ name: 'store.setVersionState', text, values: [secret.instance_uid, secret.secret_uid, version, state] })
-  )[0]!;
+  return (await tx.query<VersionRow>({ name: `store.${name}`, text, values }))[0]!;
 };
+const keyOf = (secret: Secret, version: number) => [secret.instance_uid, secret.secret_uid, version];
+
+/** Also of one whose destruction was scheduled, and is called off. */
+export const setVersionState = (tx: Queryable, secret: Secret, version: number, state: 'ENABLED' | 'DISABLED'): Promise<VersionRow> =>
+  change(tx, 'setVersionState', 'state = $4, purge_time = null', [...keyOf(secret, version), state]);
 
 /** Erases ciphertext and wrapped DEK. */
-export const destroyVersion = async (tx: Queryable, secret: Secret, version: number): Promise<VersionRow> => {
-  const text = `update secret_versions as v set state = 'DESTROYED', wrapped_dek = null, sealed = null, destroy_time = now(), revision = revision + 1
-    where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3 returning ${COLUMNS}`;
-  return (
-    await tx.query<VersionRow>({ name: 'store.destroyVersion', text, values: [secret.instance_uid, secret.secret_uid, version] })
-  )[0]!;
-};
+export const destroyVersion = (tx: Queryable, secret: Secret, version: number): Promise<VersionRow> =>
+  change(tx, 'destroyVersion', `state = 'DESTROYED', wrapped_dek = null, sealed = null, destroy_time = now()`, keyOf(secret, version));
+
+export const scheduleVersion = (tx: Queryable, secret: Secret, version: number, afterSeconds: number): Promise<VersionRow> =>
+  change(tx, 'scheduleVersion', `state = 'DESTROY_SCHEDULED', purge_time = now() + make_interval(secs => $4)`, [
+    ...keyOf(secret, version),
+    afterSeconds,
+  ]);
+
+/** Its purge falls due now. */
+export const expediteVersion = (tx: Queryable, secret: Secret, version: number): Promise<VersionRow> =>
+  change(tx, 'expediteVersion', 'purge_time = least(purge_time, now())', keyOf(secret, version));

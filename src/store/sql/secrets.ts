@@ -7,7 +7,11 @@ export interface SecretRow extends Lifecycle {
   instance_uid: string;
   instance_id: string;
   instance_state: State;
+  purge_protection: boolean;
+  /** Of secrets. */
   retention_seconds: number;
+  /** Of versions; 0 if they are destroyed at once. */
+  version_retention_seconds: number;
   group_uid: string;
   group_id: string;
   group_state: State;
@@ -19,8 +23,10 @@ export interface SecretRow extends Lifecycle {
   latest_version: number;
 }
 
-const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.retention_seconds, g.group_uid, g.group_id, g.state as group_state,
-  s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
+const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
+  coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
+  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, s.secret_uid,
+  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
   s.delete_time, s.purge_time`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
@@ -94,4 +100,11 @@ export const markSecretActive = async (tx: Queryable, s: Key): Promise<void> => 
   const text = `update secrets set state = 'ACTIVE', delete_time = null, purge_time = null, revision = revision + 1, update_time = now()
     where instance_uid = $1 and secret_uid = $2`;
   await tx.query({ name: 'store.markSecretActive', text, values: [s.instance_uid, s.secret_uid] });
+};
+
+/** Its purge falls due now. */
+export const expediteSecret = async (tx: Queryable, s: Key): Promise<void> => {
+  const text = `update secrets set purge_time = least(purge_time, now()), revision = revision + 1, update_time = now()
+    where instance_uid = $1 and secret_uid = $2`;
+  await tx.query({ name: 'store.expediteSecret', text, values: [s.instance_uid, s.secret_uid] });
 };

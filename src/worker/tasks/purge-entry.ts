@@ -6,7 +6,7 @@ import { renewEventId, type Purge, type PurgeKind } from '../../store/sql/purge.
 import type { Worker } from '../worker.ts';
 
 const APPEND_MS = 10_000;
-const OBJECT: Record<PurgeKind, string> = { INSTANCE: 'instance', GROUP: 'group', SECRET: 'secret' };
+const OBJECT: Record<PurgeKind, string> = { INSTANCE: 'instance', GROUP: 'group', SECRET: 'secret', VERSION: 'version' };
 
 interface Entry {
   eventId: string;

@@ -3,8 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { metrics } from '../../kernel/metrics.ts';
 import {
   countRemoved,
-  lockPurge,
-  recordRowsRemoved,
+  estimateRows,
   releasePurges,
   removeGroups,
   removeScope,
@@ -12,8 +11,8 @@ import {
   removeVersions,
   START,
   type Counter,
-  type Purge,
-} from '../../store/sql/purge.ts';
+} from '../../store/sql/purge-rows.ts';
+import { lockPurge, recordRowsRemoved, type Purge } from '../../store/sql/purge.ts';
 import { FIRST_BATCH, nextBatch, pauseAfter } from '../pace.ts';
 import type { Turn, Worker } from '../worker.ts';
 
@@ -28,30 +27,41 @@ const TABLES: readonly [Counter, typeof removeVersions][] = [
 
 /** False if the turn is over, or the purge no longer in this state. */
 const empty = async (worker: Worker, purge: Purge, turn: Turn, [kind, remove]: (typeof TABLES)[number]): Promise<boolean> => {
-  let after = START;
-  for (let size = FIRST_BATCH; ;) {
-    turn.signal.throwIfAborted();
+  const { traffic } = worker;
+  let [after, size, since] = [START, FIRST_BATCH, performance.now()];
+  for (;;) {
+    await pause(traffic.owed(performance.now()), undefined, { signal: turn.signal });
     if (turn.isOver()) return false;
+    const limit = Math.min(size, traffic.largest);
     const start = performance.now();
     const batch = await worker.db.transaction(async (tx) => {
       if (!(await lockPurge(tx, purge.uid, 'REMOVING_ROWS'))) return undefined;
-      const removed = await remove(tx, purge, after, size);
-      await countRemoved(tx, purge.uid, kind, removed.removed);
+      const removed = await remove(tx, purge, after, limit);
+      const perSecond = (removed.removed * 1_000) / Math.max(1, performance.now() - since);
+      if (removed.removed > 0) await countRemoved(tx, purge.uid, kind, removed.removed, perSecond);
       return removed;
     });
     if (!batch) return false;
+    since = performance.now();
+    const tookMs = since - start;
+    traffic.spend(batch.removed, since);
     metrics.purgeRows.inc({ kind }, batch.removed);
-    const tookMs = performance.now() - start;
     worker.log.debug({ job: purge.uid, state: kind, count: batch.removed, ms: Math.round(tookMs) }, 'rows removed');
-    if (batch.removed < size) return true;
+    if (batch.removed < limit) return true;
     size = nextBatch(size, tookMs);
     after = batch.last;
-    await pause(pauseAfter(tookMs), undefined, { signal: turn.signal });
+    await pause(pauseAfter(tookMs, await traffic.crowding()), undefined, { signal: turn.signal });
   }
 };
 
 export const removeRows = async (worker: Worker, purge: Purge, turn: Turn): Promise<void> => {
-  for (const table of TABLES) if (!(await empty(worker, purge, turn, table))) return;
+  if (purge.kind !== 'VERSION') {
+    if (purge.rows_estimated === 0n)
+      await worker.db.transaction(async (tx) => {
+        if (await lockPurge(tx, purge.uid, 'REMOVING_ROWS')) await estimateRows(tx, purge);
+      });
+    for (const table of TABLES) if (!(await empty(worker, purge, turn, table))) return;
+  }
   await worker.db.transaction(async (tx) => {
     if (await lockPurge(tx, purge.uid, 'REMOVING_ROWS')) await removeScope(tx, purge);
   });

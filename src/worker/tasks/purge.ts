@@ -10,6 +10,8 @@ import {
   lockPurge,
   lockResource,
   recordFailure,
+  recordHeld,
+  selectHolds,
   selectOpenPurge,
   type Purge,
   type PurgeState,
@@ -29,6 +31,10 @@ export const parsePurgeJob = (payload: unknown): PurgeJob => job.parse(payload);
 /** Leaves the purge in a later state, or in the same one at the end of the turn. */
 type Step = (worker: Worker, purge: Purge, turn: Turn) => Promise<void>;
 
+const NAMED = 3;
+const heldBy = (holds: readonly string[]): string =>
+  `held by ${holds.slice(0, NAMED).join(', ')}${holds.length > NAMED ? ' and more' : ''}; it begins when the last hold is deleted`;
+
 /** Nobody writes below the resource from its delete on: writers hold its row and find it not ACTIVE. */
 const begin: Step = (worker, { uid, resource: name, ...purge }) =>
   worker.db.transaction(async (tx) => {
@@ -37,6 +43,11 @@ const begin: Step = (worker, { uid, resource: name, ...purge }) =>
     if (!scheduled || scheduled.due_in_ms > 0) return;
     if (resource?.state !== 'DELETED')
       throw new AppError('NOT_DELETED', `${name} is not deleted, although its purge is due; nothing was purged`);
+    const holds = await selectHolds(tx, scheduled, NAMED + 1);
+    if (holds.length > 0) {
+      await recordHeld(tx, uid, heldBy(holds));
+      return;
+    }
     await beginPurge(tx, scheduled, resource.root_key);
   });
 
@@ -52,6 +63,7 @@ const advance = async (worker: Worker, uid: string, turn: Turn): Promise<number 
   while (!turn.isOver()) {
     const purge = await selectOpenPurge(worker.db.read, uid);
     if (!purge || purge.state === 'DONE') return undefined;
+    if (purge.state === 'SCHEDULED' && purge.held) return undefined;
     if (purge.state === 'SCHEDULED' && purge.due_in_ms > 0) return purge.due_in_ms;
     worker.log.debug({ job: uid, resource: purge.resource, state: purge.state }, 'purge step');
     await STEPS[purge.state](worker, purge, turn);
