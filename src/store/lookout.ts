@@ -6,6 +6,7 @@ import type { Store } from './store.ts';
 
 export const purgeLookout = (db: Db): Store['lookAtPurge'] => {
   const look = batcher({
+    late: 'DATABASE_UNAVAILABLE',
     max: 256,
     queue: 16_384,
     run: async (uids: string[]) => {
