@@ -43,10 +43,10 @@ describe('a rotation that the operator asks for', () => {
     expect(rotated.current?.id).not.toBe(before);
     expect(rotated.previous.map((key) => key.id)).toContain(before);
     // What other tests have damaged holds its own key up; ours is renewed all the same.
-    await vi.waitFor(
-        async () => expect((await operator.keys.getRootKey({ name: tenant.rootKey })).primaryVersion).toBeGreaterThan(1),
-        { timeout: 30_000, interval: 100 },
-      );
+    await vi.waitFor(async () => expect((await operator.keys.getRootKey({ name: tenant.rootKey })).primaryVersion).toBeGreaterThan(1), {
+      timeout: 30_000,
+      interval: 100,
+    });
     expect((await operator.secrets.addSecretVersion({ parent: secret.name, payload: text('next'), ...fresh() })).name).toBe(
       `${secret.name}/versions/2`,
     );
