@@ -1,6 +1,6 @@
 // The stacks of a drill: in a folder and on ports of their own, one at a time, all gone at the end. Each has the same
-// certificates and today's keys: the master key, the log's signing key and the key of tokens.
-import { copyFileSync, chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+// certificates and today's keys: the master keys, the log's signing key and the key of tokens.
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isServing } from '../clients.ts';
@@ -13,7 +13,9 @@ import { HOST, ROOT, SERVICES, silent, stackAt, type Service, type Stack } from 
 import { down, reset, up } from '../up.ts';
 
 export const MAIN = join(ROOT, 'src/main.ts');
-const KEY_FILES = ['master.key', 'audit-signing.key', 'token.key'];
+const KEY_FILES = ['audit-signing.key', 'token.key'];
+/** The folder of master keys. */
+const MASTER_KEYS = 'master-keys';
 const START_SECONDS = 30;
 
 const freeBase = async (): Promise<number> => {
@@ -80,6 +82,8 @@ export const openScratch = async (): Promise<Scratch> => {
       const stack = stackIn(name);
       mkdirSync(stack.state);
       for (const file of KEY_FILES) copyFileSync(join(live.state, file), join(stack.state, file));
+      cpSync(join(live.state, MASTER_KEYS), join(stack.state, MASTER_KEYS), { recursive: true });
+      chmodSync(join(stack.state, MASTER_KEYS), 0o700);
       writeConfigs(stack);
       return stack;
     },
