@@ -1,6 +1,7 @@
 // `make bench BENCH=purge`: how long the purge of a large group takes, and what callers of another instance notice of it.
 // 78,511 secrets with two versions each are the size at which a peer's delete took over an hour and failed.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -8,7 +9,7 @@ import type pg from 'pg';
 import { connect } from '../src/dev/provision.ts';
 import { startStack } from '../test/support/stack.ts';
 import { startChild, type Child } from './child.ts';
-import { cpuOf, cpuOfTree } from './cpu.ts';
+import { cpuOf, cpuOfMachine, cpuOfTree } from './cpu.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 import type { World } from './operation.ts';
 import type { Latencies } from './purge-readers.ts';
@@ -35,6 +36,8 @@ interface Round {
   during: Latencies;
   /** CPU seconds by process. */
   cpu: Record<string, number>;
+  /** Share of the machine that others took. */
+  others: number;
   walMiB: number;
   workerMiB: number;
 }
@@ -77,11 +80,11 @@ const runRound = async (world: World, readers: Child, client: pg.Client, round: 
   await sleep(IDLE_MS);
   const idle = await readers.ask<Latencies>('latencies');
 
-  const pids = await pidsOf(world.stack);
+  const pids: Record<string, number> = { ...(await pidsOf(world.stack)), readers: readers.pid, bench: process.pid };
   const cpus = () =>
     Object.fromEntries(Object.entries(pids).map(([part, pid]) => [part, part === 'postgres' ? cpuOfTree(pid) : cpuOf(pid)]));
   await deleteGroup(world.stack, name);
-  const [before, wal] = [cpus(), await walOf(client)];
+  const [before, wal, machine, start] = [cpus(), await walOf(client), cpuOfMachine(), performance.now()];
   await reaches(client, uid, ['DESTROYING_KEYS', 'REMOVING_ROWS', 'FINISHING', 'DONE']);
   await readers.ask('latencies');
   const rows = await reaches(client, uid, ['FINISHING', 'DONE']);
@@ -89,7 +92,9 @@ const runRound = async (world: World, readers: Child, client: pg.Client, round: 
   const times = await reaches(client, uid, ['DONE']);
   const doneAt = Date.now();
   const during = await readers.ask<Latencies>('latencies');
-  const after = cpus();
+  const [after, all] = [cpus(), cpuOfMachine() - machine];
+  const cpu = Object.fromEntries(Object.keys(pids).map((part) => [part, (after[part]! - before[part]!) / 1e6]));
+  const ours = Object.values(cpu).reduce((a, b) => a + b, 0);
   return {
     unreadable: times.unreadable - times.begun,
     waited: times.begun - times.due,
@@ -97,7 +102,8 @@ const runRound = async (world: World, readers: Child, client: pg.Client, round: 
     gone: (doneAt - times.begun) / 1_000,
     idle,
     during,
-    cpu: Object.fromEntries(Object.keys(pids).map((part) => [part, (after[part]! - before[part]!) / 1e6])),
+    cpu,
+    others: (all / 1e6 - ours) / (((performance.now() - start) / 1_000) * availableParallelism()),
     walMiB: ((await walOf(client)) - wal) / 2 ** 20,
     workerMiB: peakOf(pids['worker']!),
   };
@@ -112,7 +118,7 @@ const tell = (rounds: readonly Round[]): string => {
   const [idle, during] = [of((r) => r.idle.p99), of((r) => r.during.p99)];
   return [
     line(`${SECRETS} secrets × ${VERSIONS} versions in one group`, 'median', 'target'),
-    `|${'-'.repeat(60)}|${'-'.repeat(13)}:|${'-'.repeat(12)}|`,
+    `|${'-'.repeat(60)}|${'-'.repeat(17)}:|${'-'.repeat(12)}|`,
     line('unreadable, after the start', `${of((r) => r.unreadable).toFixed(0)} ms`, '≤ 100 ms'),
     line('rows gone, after the start', `${of((r) => r.rowsGone).toFixed(1)} s`, ''),
     line('gone, with the receipt', `${of((r) => r.gone).toFixed(1)} s`, SECRETS > 500_000 ? '≤ 150 s' : '≤ 10 s'),
@@ -127,6 +133,7 @@ const tell = (rounds: readonly Round[]): string => {
     line('most memory of the worker', `${of((r) => r.workerMiB)} MiB`, '< 200 MiB'),
     line('WAL written', `${of((r) => r.walMiB).toFixed(0)} MiB`, ''),
     ...['worker', 'postgres', 'store'].map((part) => line(`CPU of ${part} meanwhile`, `${of((r) => r.cpu[part] ?? 0).toFixed(1)} s`, '')),
+    line('share of the machine that others took meanwhile', `${(of((r) => r.others) * 100).toFixed(0)} %`, ''),
     ...(rounds.some(({ idle: a, during: b }) => a.errors + b.errors > 0) ? ['some reads failed'] : []),
   ].join('\n');
 };
