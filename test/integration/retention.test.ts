@@ -159,9 +159,9 @@ describe('a version that is destroyed', () => {
   const purgeOf = async (resource: string) => (await purges.listPurges({ pageSize: 200 })).purges.find((one) => one.resource === resource)!;
   const storedOf = (tenant: Tenant) =>
     withDatabase(stack, 'store', async (client) => {
-      const text_ =
+      const statement =
         'select state, sealed is null and wrapped_dek is null as erased from secret_versions where instance_uid = $1 order by version';
-      return (await client.query<{ state: string; erased: boolean }>(text_, [tenant.instanceUid])).rows;
+      return (await client.query<{ state: string; erased: boolean }>(statement, [tenant.instanceUid])).rows;
     });
 
   it('is unreadable at once, can be restored as DISABLED, and then reads as before', async () => {
