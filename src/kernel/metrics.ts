@@ -26,6 +26,10 @@ export const metrics = {
     buckets: [1, 4, 16, 64, 256, 1024],
   }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
+  purgeLag: new Gauge({
+    name: 'strongroom_purge_lag_seconds',
+    help: 'For how long the oldest purge that is due and not begun has been due',
+  }),
   purges: new Counter({ name: 'strongroom_purges_total', help: 'Purges, by result', labelNames: ['result'] }),
 };
 

@@ -1,7 +1,8 @@
 // The sweep: every 2 seconds it frees the jobs of runners that died, gives a job to due purges that have lost theirs, and
 // removes leftovers. A dead process tells nobody, so this is a timer. Replicas may sweep at once.
 import { describe } from '../kernel/log.ts';
-import { addLostJobs } from '../store/sql/purge.ts';
+import { metrics } from '../kernel/metrics.ts';
+import { addLostJobs, selectLag } from '../store/sql/purge.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { dropReplacedJobs, unlockDeadRunners } from './sql/queue.ts';
 import type { Worker } from './worker.ts';
@@ -19,6 +20,7 @@ export const openSweep = (worker: Worker): AsyncDisposable => {
       count = (await db.transaction((tx) => addLostJobs(tx, LOST))).length;
       if (count > 0) log.warn({ count }, 'due purges had no job; each has one now');
     }
+    metrics.purgeLag.set(await selectLag(db.read));
     await removeLeftovers(worker);
   };
 

@@ -71,6 +71,22 @@ const watch = (client: Client, { deadlineMs = 4_000, name = 'scopes/a' } = {}): 
   return { stream, names, ended };
 };
 
+describe('a table', () => {
+  it('does not compile with a unary row for a stream, a stream for a unary method, or a stream of requests', () => {
+    const { getScope } = EnvelopeServiceService;
+    const row = { action: 'keys.scope.read', resource: () => ({ name: '' }), audit: 'read' } as const;
+    const unary = { ...row, limits: { requestBytes: 1, deadlineMs: 1 }, handler: async () => scope('') };
+    const stream = { ...row, limits: { requestBytes: 1, longestMs: 1 }, handler: () => count(1) };
+    // @ts-expect-error the method answers with a stream
+    register({ m: { ...getScope, responseStream: true as const } }, { m: unary });
+    // @ts-expect-error the method answers with one message
+    register({ m: getScope }, { m: stream });
+    // @ts-expect-error nobody serves this
+    register({ m: { ...getScope, requestStream: true as const } }, { m: unary });
+    expect(Object.keys(register({ m: getScope }, { m: unary }).table)).toEqual(['m']);
+  });
+});
+
 describe('a stream', () => {
   it('brings every message in order, ends with OK and the request id, and leaves one entry', async () => {
     await using server = await start(() => count(300));
@@ -210,6 +226,13 @@ describe('the end of a stream', () => {
     expect(end).toMatchObject({ code: 'PERMISSION_DENIED', reason: 'PERMISSION_DENIED' });
     expect(end.atMs - revoked).toBeLessThan(1_000);
     expect(server.events.map(({ outcome }) => outcome)).toEqual([Event_Outcome.SUCCESS, Event_Outcome.DENIED]);
+  });
+
+  it('comes when the certificate of its caller ends', async () => {
+    await using server = await start(forever);
+    const brief = await site.authority.issue({ uris: [APP], notAfter: new Date(Date.now() + 1_500) });
+    const end = await watch(server.client(contextOf(site, brief))).ended;
+    expect(end).toMatchObject({ code: 'UNAUTHENTICATED', reason: 'IDENTITY_INVALID' });
   });
 
   it('comes when nobody can say any more whether the caller has the right', async () => {

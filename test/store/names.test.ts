@@ -2,12 +2,17 @@ import { describe, expect, it } from 'vitest';
 import {
   groupName,
   instanceName,
+  holdName,
+  parseDeletable,
   parseGroup,
+  parseHold,
   parseId,
   parseInstance,
   parsePurge,
+  parseResource,
   parseSecret,
   parseVersion,
+  resourceName,
   secretName,
   versionName,
 } from '../../src/store/names.ts';
@@ -31,6 +36,30 @@ describe('resource names', () => {
       const path = parseVersion(`${secret}/versions/${version}`);
       expect(versionName(path, path.version)).toBe(`${secret}/versions/${version}`);
     }
+  });
+
+  it('of a hold name the resource it is on, at every level that can be held', () => {
+    for (const resource of ['instances/holds', 'instances/i/groups/holds', 'instances/i/groups/g/secrets/holds']) {
+      const { resource: path, hold } = parseHold(holdName(resource, 'case-7'));
+      expect([resourceName(path), hold]).toEqual([resource, 'case-7']);
+      expect(resourceName(parseResource(resource))).toBe(resource);
+    }
+    for (const name of [
+      'instances/i',
+      'holds/h',
+      'instances/i/holds/',
+      'instances/i/holds/H',
+      'instances/i/groups/g/secrets/s/versions/1/holds/h',
+    ])
+      refuses(() => parseHold(name), 'name');
+  });
+
+  it('of what is purged early give every level, a version by its number only', () => {
+    for (const name of ['instances/i', 'instances/i/groups/g', 'instances/i/groups/g/secrets/s'])
+      expect(resourceName(parseDeletable(name))).toBe(name);
+    expect(parseDeletable('instances/i/groups/g/secrets/s/versions/7')).toMatchObject({ secret: 's', version: 7 });
+    for (const name of ['instances/i/groups/g/secrets/s/versions/latest', 'instances/i/versions/1', 'purges/x', ''])
+      refuses(() => parseDeletable(name, 'resource'), 'resource');
   });
 
   it('give a version as a number, and an alias as it is', () => {

@@ -23,10 +23,8 @@ export interface Scenario {
 const GONE: Outcome = ['NOT_FOUND', 'destroyed'];
 const KEPT: Outcome = ['READ', 'alive'];
 const BACK: Outcome = ['READ', 'alive'];
-const REVIVED_KEY: Outcome = ['NOT_FOUND', 'alive'];
-const UNREADABLE: Outcome = ['SCOPE_DESTROYED', 'destroyed'];
 
-/** After a return of store and keys together there is nothing left that would know of the purge. */
+/** After a return of all three there is nothing left that would know of the purge, until the epoch of the master key ends. */
 const ALL_BACK: Scenario['expected'] = {
   group: BACK,
   waiting: GONE,
@@ -51,10 +49,10 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'store alone',
     source: 'dumps',
     restored: ['store'],
-    expected: { group: UNREADABLE, waiting: GONE, instance: UNREADABLE, secret: BACK, kept: KEPT, young: ['NOT_FOUND', 'alive'] },
+    expected: { group: GONE, waiting: GONE, instance: GONE, secret: BACK, kept: KEPT, young: ['NOT_FOUND', 'alive'] },
     refusals: [],
     why:
-      'the rows are back and their scope keys are not: nothing opens them. What was on its way when the backup was made is purged once more. ' +
+      'the rows are back and their scope keys are not: nothing opens them, and the worker finds and removes them. ' +
       'The secret opens again: it has no key of its own. The younger group is not in the backup; its key protects nothing',
   },
   {
@@ -63,16 +61,16 @@ export const SCENARIOS: readonly Scenario[] = [
     source: 'dumps',
     restored: ['keys'],
     expected: {
-      group: REVIVED_KEY,
-      waiting: REVIVED_KEY,
-      instance: REVIVED_KEY,
-      secret: REVIVED_KEY,
+      group: GONE,
+      waiting: GONE,
+      instance: GONE,
+      secret: ['NOT_FOUND', 'alive'],
       kept: KEPT,
       young: ['DATA_CORRUPTED', 'unknown'],
     },
     refusals: [],
     why:
-      'there is no row that the keys which are back could open; until they are destroyed again, an old store would. ' +
+      'the key service reads in the audit log what was destroyed since, and destroys it again before it serves. ' +
       'The younger group has lost its key: it is lost for good',
   },
   {
@@ -89,9 +87,9 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'store and keys',
     source: 'dumps',
     restored: ['store', 'keys'],
-    expected: ALL_BACK,
+    expected: { group: GONE, waiting: GONE, instance: GONE, secret: BACK, kept: KEPT, young: ['NOT_FOUND', 'unknown'] },
     refusals: [],
-    why: 'rows and keys are back, with the master key of today: what was purged after the backup opens',
+    why: 'the keys are destroyed again before they serve, and the rows that they had protected are found and removed',
   },
   {
     id: 'dumps',
@@ -100,7 +98,7 @@ export const SCENARIOS: readonly Scenario[] = [
     restored: ['store', 'keys', 'audit'],
     expected: ALL_BACK,
     refusals: [],
-    why: 'as before; nor does the log know any more',
+    why: 'the log does not know of the purge any more: what it protected opens until the epoch of the master key ends, see docs/deletion.md',
   },
   {
     id: 'base',

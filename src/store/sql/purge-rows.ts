@@ -1,6 +1,6 @@
 // REMOVING_ROWS, as the worker runs it: what is unreadable by now goes in batches, each counted in its own transaction.
 import type { Queryable } from '../../kernel/db.ts';
-import { ADD_JOB, NO_UUID, walkIndexes, type Purge } from './purge.ts';
+import { ADD_JOB, NO_UUID, UNNAMED, walkIndexes, type Purge } from './purge.ts';
 
 /** Where a batch ended; the next one goes on after it. */
 export interface Cursor {
@@ -39,7 +39,7 @@ export const removeVersions = async (tx: Queryable, p: Purge, after: Cursor, lim
     select group_uid, secret_id, version, (select count(*) from gone)::int as removed from doomed
     order by group_uid desc, secret_id desc, version desc limit 1`;
   const values = [...scopeOf(p), after.group_uid, after.secret_id, after.version, limit];
-  return batchOf(await tx.query<Counted>({ name: 'purge.removeVersions', text, values }));
+  return batchOf(await tx.query<Counted>({ name: UNNAMED, text, values }));
 };
 
 export const removeSecrets = async (tx: Queryable, p: Purge, after: Cursor, limit: number): Promise<Batch> => {
@@ -50,7 +50,7 @@ export const removeSecrets = async (tx: Queryable, p: Purge, after: Cursor, limi
     gone as (delete from secrets where ctid = any(array(select place from doomed)) returning 1)
     select group_uid, secret_id, (select count(*) from gone)::int as removed, ${KEEP_PLANS} from doomed order by group_uid desc, secret_id desc limit 1`;
   const values = [...scopeOf(p), after.group_uid, after.secret_id, limit];
-  return batchOf(await tx.query<Counted>({ name: 'purge.removeSecrets', text, values }));
+  return batchOf(await tx.query<Counted>({ name: UNNAMED, text, values }));
 };
 
 export const removeGroups = async (tx: Queryable, p: Purge, after: Cursor, limit: number): Promise<Batch> => {
@@ -62,7 +62,7 @@ export const removeGroups = async (tx: Queryable, p: Purge, after: Cursor, limit
     gone as (delete from secret_groups where ctid = any(array(select place from doomed)) returning 1)
     select group_uid, (select count(*) from gone)::int as removed, ${KEEP_PLANS} from doomed order by group_uid desc limit 1`;
   const values = [p.instance_uid, p.group_uid, after.group_uid, limit];
-  return batchOf(await tx.query<Counted>({ name: 'purge.removeGroups', text, values }));
+  return batchOf(await tx.query<Counted>({ name: UNNAMED, text, values }));
 };
 
 export type Counter = 'versions' | 'secrets' | 'groups';
@@ -93,7 +93,7 @@ export const estimateRows = async (tx: Queryable, p: Purge): Promise<void> => {
       (select count(*) from secret_groups where instance_uid = $1 and ($2::uuid is null or group_uid = $2) and $3::uuid is null)::int as groups
     from (select latest_version from secrets s where ${IN_SCOPE} limit ${COUNTED}) first`;
   const [found] = await tx.query<{ secrets: number; versions: number; groups: number }>({
-    name: 'purge.countRows',
+    name: UNNAMED,
     text: counted,
     values: scopeOf(p),
   });
@@ -101,7 +101,7 @@ export const estimateRows = async (tx: Queryable, p: Purge): Promise<void> => {
   let all = secrets;
   if (secrets === COUNTED) {
     const text = `explain (format json) select 1 from secrets s where ${IN_SCOPE}`;
-    const [plan] = await tx.query({ name: 'purge.planRows', text, values: scopeOf(p) });
+    const [plan] = await tx.query({ name: UNNAMED, text, values: scopeOf(p) });
     all = Math.max(secrets, Number(PLAN.exec(JSON.stringify(plan))?.[1] ?? 0));
   }
   const estimate = Math.round(secrets === 0 ? groups : groups + all * (1 + versions / secrets));

@@ -51,9 +51,14 @@ export const NO_UUID = '00000000-0000-0000-0000-000000000000';
  */
 export const walkIndexes = (tx: Queryable) => {
   const off = ['hashjoin', 'mergejoin', 'bitmapscan', 'seqscan', 'sort'].map((name) => `set_config('enable_${name}', 'off', true)`);
-  const text = `select set_config('plan_cache_mode', 'force_custom_plan', true), ${off.join(', ')}`;
-  return tx.query({ name: 'purge.walkIndexes', text });
+  return tx.query({ name: 'purge.walkIndexes', text: `select ${off.join(', ')}` });
 };
+
+/**
+ * The name of statements that are planned anew each time, for the place they are given. `plan_cache_mode` would have the same
+ * done to every check of a foreign key, each of which then reads the index entries of all rows that are gone already.
+ */
+export const UNNAMED = '';
 
 /** The purge, if there is anything to do for it. */
 export const selectOpenPurge = async (db: Queryable, uid: string): Promise<Purge | undefined> => {
@@ -160,7 +165,7 @@ export const selectScopes = async (tx: Queryable, p: Purge, limit: number): Prom
     and not exists (select from purges own where own.uid = g.group_uid and own.uid <> $4 and own.scope_keys_destroyed > 0)
     order by group_uid limit $5`;
   const values = [p.instance_uid, p.group_uid, p.keys_cursor ?? NO_UUID, p.uid, limit];
-  return (await tx.query<{ group_uid: string }>({ name: 'purge.selectScopes', text, values })).map((row) => row.group_uid);
+  return (await tx.query<{ group_uid: string }>({ name: UNNAMED, text, values })).map((row) => row.group_uid);
 };
 
 /** Counts keys destroyed since the cursor was read. False, and nothing counted, if the purge is not where it was then. */
@@ -235,4 +240,11 @@ export const addLostJobs = async (tx: Queryable, limit: number): Promise<string[
       limit $1)
     select uid, ${ADD_JOB} from lost`;
   return (await tx.query<{ uid: string }>({ name: 'purge.addLostJobs', text, values: [limit] })).map((row) => row.uid);
+};
+
+/** For how many seconds the oldest of the due has been waiting to begin; not those that are held. */
+export const selectLag = async (db: Queryable): Promise<number> => {
+  const text = `select coalesce(extract(epoch from now() - min(purge_time)), 0)::float8 as seconds
+    from purges where state = 'SCHEDULED' and not held and purge_time <= now()`;
+  return (await db.query<{ seconds: number }>({ name: 'purge.selectLag', text }))[0]?.seconds ?? 0;
 };
