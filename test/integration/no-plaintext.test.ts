@@ -70,7 +70,8 @@ const useSecrets = async (): Promise<{ uid: string; name: string }> => {
 /** Every key of the hierarchy, from the file at the top to the keys around single values. */
 const keepKeys = async (uid: string): Promise<void> => {
   const file = (name: string) => readFileSync(join(stack.state, name));
-  for (const name of ['master.key', 'token.key', 'audit-signing.key']) keep(name, file(name));
+  const masterKeys = readdirSync(join(stack.state, 'master-keys')).map((name) => join('master-keys', name));
+  for (const name of ['token.key', 'audit-signing.key', ...masterKeys]) keep(name, file(name));
   const scope = `scopes/${tenant.groupUid}`;
   const context = (version: number) => ({ instanceUid: tenant.instanceUid, resourceUid: uid, version });
   for (const version of [1, 90, 91]) {
@@ -86,7 +87,8 @@ const keepKeys = async (uid: string): Promise<void> => {
   });
   const [format, keyUid, version] = [Buffer.of(1), uuidBytes(row!.key_uid), u32(row!.key_version)];
   const rootContext = contextOf('strongroom/root/v1', format, row!.ref.subarray(1, 9), keyUid, version);
-  const rootKey = unwrapKey(file('master.key'), row!.ref.subarray(9), rootContext);
+  const masterKey = file(join('master-keys', `${row!.ref.subarray(1, 9).toString('hex')}.key`));
+  const rootKey = unwrapKey(masterKey, row!.ref.subarray(9), rootContext);
   const scopeContext = contextOf('strongroom/scope/v1', keyUid, version, uuidBytes(tenant.groupUid), uuidBytes(tenant.instanceUid));
   const scopeKey = unwrapKey(rootKey!, row!.wrapped_key.subarray(1), scopeContext);
   keep('root key', rootKey!);

@@ -49,6 +49,20 @@ describe('the epoch that bounds a cache', () => {
     await expect(epoch.confirm()).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
   });
 
+  it('asks again when one answer was slow, and refuses when the third is slow too', async () => {
+    let slow = 2;
+    const query = vi.fn(async () => {
+      if (slow-- > 0) vi.advanceTimersByTime(600);
+      return 1n;
+    });
+    const epoch = openEpoch({ query, onChange: () => undefined });
+    expect((await epoch.confirm())()).toBe(true);
+    expect(query).toHaveBeenCalledTimes(3);
+    vi.advanceTimersByTime(600);
+    slow = 3;
+    await expect(epoch.confirm()).rejects.toMatchObject({ reason: 'DATABASE_UNAVAILABLE' });
+  });
+
   it('asks again after a change made here, and believes no answer that was under way then', async () => {
     const answers: ((epoch: bigint) => void)[] = [];
     const epoch = openEpoch({ query: () => new Promise((resolve) => answers.push(resolve)), onChange: () => undefined });

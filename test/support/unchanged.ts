@@ -21,8 +21,9 @@ const TABLES: Readonly<Record<'store' | 'keys', Readonly<Record<string, string>>
     replies: 'select * from idempotency where principal = $1',
   },
   keys: {
-    rootKeys: 'select * from root_keys where owner = $1',
-    scopes: 'select * from scopes where instance_uid = $1',
+    // What wraps what is renewed in the background.
+    rootKeys: 'select key_uid, key_ring, key_id, state from root_keys where owner = $1',
+    scopes: 'select scope_uid, key_uid, wrapped_key is null as destroyed from scopes where instance_uid = $1',
   },
 };
 
