@@ -118,6 +118,7 @@ export const notesOf = (rows: readonly Row[], memory: Readonly<Record<string, Me
   const floor = rows.filter(({ operation }) => operation === FLOOR);
   const client = Math.max(...rows.map(({ cpu, rate: each }) => ((cpu['client'] ?? 0) * each) / 1e6));
   const others = Math.max(...rows.map((row) => row.others));
+  const failed = rows.filter(({ errors }) => errors > 0);
   const late = rows.filter(({ backlog }) => backlog > 0);
   return [
     'CPU in µs for one item, of user and kernel, by process; `all` and `× floor` include the client.',
@@ -129,6 +130,7 @@ export const notesOf = (rows: readonly Row[], memory: Readonly<Record<string, Me
     ...(others > DISTURBED
       ? [`Other programs used up to ${share(others)} of the machine: absolute figures are too low, compare only the ratios.`]
       : []),
+    ...failed.map(({ operation, inFlight, errors }) => `${OPERATIONS[operation]}, ${inFlight} in flight: ${errors} calls failed.`),
     ...late.map(
       ({ operation, inFlight, backlog }) =>
         `${OPERATIONS[operation]}, ${inFlight} in flight: up to ${backlog} audit events of changes were still to be shipped at the end.`,

@@ -22,7 +22,7 @@ export interface Exchange extends Call {
   resource: string;
   facts: EntryDraft;
   drafts: readonly EntryDraft[] | undefined;
-  lastCheck: (() => void) | undefined;
+  lastCheck: (() => void | Promise<void>) | undefined;
   /** Decides again what was decided when the call came. */
   reauthorize: () => Promise<void>;
   /** A stream whose entry is in the log, and whose first message may have left. */
@@ -129,7 +129,7 @@ const audit =
           entryDeadline(exchange),
         );
     }
-    exchange.lastCheck?.();
+    await exchange.lastCheck?.();
     return reply;
   };
 

@@ -82,7 +82,7 @@ export interface Call {
   /** Replaces this call's one entry of mode `read` by one for each item of a batch. */
   entries(drafts: readonly EntryDraft[]): void;
   /** Runs right before the reply leaves, after the audit entry is durable; what it throws is the answer then. */
-  guard(check: () => void): void;
+  guard(check: () => void | Promise<void>): void;
 }
 
 /** The five things every RPC must say. */

@@ -104,7 +104,10 @@ export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch
     },
     confirm: async (call) => {
       const lease = await cache.confirm();
-      call.guard(() => {
+      call.guard(async () => {
+        if (lease()) return;
+        // The call took long. If nothing has changed since, the keys are still what they were.
+        await cache.confirm();
         if (!lease()) throw tooSlow();
       });
     },

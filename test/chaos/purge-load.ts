@@ -28,7 +28,7 @@ export const loadGroups = async (stack: Stack, tenant: Tenant, count: number): P
   );
   await withDatabase(stack, 'store', (client) =>
     client.query(
-      `select schedule_purge(group_uid, 'GROUP', instance_uid, group_uid, $2 || '/groups/' || group_id, now() + interval '2 seconds', 'spiffe://strongroom.internal/operator')
+      `select schedule_purge(group_uid, 'GROUP', instance_uid, group_uid, null, null, $2 || '/groups/' || group_id, now() + interval '2 seconds', 'spiffe://strongroom.internal/operator')
         from secret_groups where group_uid = any($1)`,
       [uids, tenant.instance],
     ),

@@ -30,8 +30,8 @@ describe('after a purge', () => {
 
   it('a backup of the store does not bring back a group or an instance, and the kept one is as it was', () => {
     const { items, refusals } = resultOf('store').observation;
-    expect(items.group).toMatchObject({ read: 'SCOPE_DESTROYED', key: 'destroyed' });
-    expect(items.instance).toMatchObject({ read: 'SCOPE_DESTROYED', key: 'destroyed' });
+    expect(items.group).toEqual({ read: 'NOT_FOUND', key: 'destroyed', rows: 0 });
+    expect(items.instance).toEqual({ read: 'NOT_FOUND', key: 'destroyed', rows: 0 });
     expect(items.kept).toMatchObject({ read: 'READ', key: 'alive' });
     expect(refusals).toEqual([]);
   });

@@ -169,12 +169,14 @@ describe('a version that is destroyed', () => {
     const scheduled = await secrets.destroySecretVersion({ name: first, ...fresh() });
     expect(scheduled).toMatchObject({ state: SecretVersion_State.DESTROY_SCHEDULED, destroyTime: undefined });
     expect(scheduled.purgeTime!.getTime()).toBeGreaterThan(Date.now() + 3_500_000);
-    for (const refused of [
-      read(first),
-      secrets.enableSecretVersion({ name: first, ...fresh() }),
-      secrets.disableSecretVersion({ name: first, ...fresh() }),
-    ])
-      expect(await properRefusalOf(refused)).toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'VERSION_DESTROY_SCHEDULED' });
+    const refusals = await Promise.all(
+      [
+        read(first),
+        secrets.enableSecretVersion({ name: first, ...fresh() }),
+        secrets.disableSecretVersion({ name: first, ...fresh() }),
+      ].map((refused) => properRefusalOf(refused)),
+    );
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'VERSION_DESTROY_SCHEDULED' });
     expect(await read(second.name)).toEqual(text('two'));
     expect(await secrets.destroySecretVersion({ name: first, ...fresh() })).toEqual(scheduled);
     const purge = await purgeOf(first);

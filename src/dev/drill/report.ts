@@ -55,7 +55,7 @@ export const tell = (report: Report): string => {
     }),
   );
   return [
-    'What comes back, with the master key of today',
+    'What comes back, with the keys of today',
     ...tableOf(header, rows),
     ...tables,
     '',
