@@ -71,6 +71,9 @@ const run = async (command: string, name: string, configFile: string): Promise<v
   else stopOnSignal(await start(configFile));
 };
 
+// Node and gRPC make errors for every call, to be thrown away or not; no log line of ours shows a stack.
+Error.stackTraceLimit = 0;
+
 const [first = '', ...rest] = process.argv.slice(2);
 const [command, name, configFile, extra] = first === 'migrate' || first === 'check' ? [first, ...rest] : ['start', first, ...rest];
 if (!name || !configFile || extra !== undefined) fail(USAGE);

@@ -49,7 +49,7 @@ export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => 
       return outcome ? fromItemError(outcome.value) : new AppError('INTERNAL', 'the audit log gave no answer');
     });
   };
-  const appendOne = batcher<Event, bigint>({ max: 512, queue: 16_384, lanes: 2, late: 'AUDIT_UNAVAILABLE', run: send });
+  const appendOne = batcher<Event, bigint>({ max: 512, queue: 16_384, late: 'AUDIT_UNAVAILABLE', run: send });
   const appendMany = async (events: readonly Event[], deadline: number): Promise<bigint[]> =>
     (await send([...events], deadline)).map((result) => {
       if (result instanceof AppError) throw result;

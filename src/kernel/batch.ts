@@ -1,5 +1,5 @@
 // Natural batching: while one batch is on its way, what arrives waits, and leaves together as the next one. No timer
-// decides when: an idle batcher sends at once, a busy one sends as soon as a lane is free. What a timer does is let go of
+// decides when: an idle batcher sends at once, a busy one sends as soon as its answer is there. What a timer does is let go of
 // callers with little time, whom a batch that hangs would keep as long as those with much.
 import { AppError, type Reason } from './errors.ts';
 
@@ -8,8 +8,6 @@ export interface BatchOptions<In, Out> {
   max: number;
   /** Most items waiting; one more is refused. */
   queue: number;
-  /** Batches under way at once. */
-  lanes?: number;
   /** What an item ends with that has no answer in its time. */
   late: Reason;
   /** One result for each item, in order; an AppError fails its item only. A rejection fails them all. */
@@ -30,9 +28,9 @@ interface Waiting<In, Out> {
 }
 
 /** Returns a function that adds one item and settles with its own result; `deadline` is in epoch milliseconds. */
-export const batcher = <In, Out>({ max, queue, lanes = 1, late, run }: BatchOptions<In, Out>) => {
+export const batcher = <In, Out>({ max, queue, late, run }: BatchOptions<In, Out>) => {
   let waiting: Waiting<In, Out>[] = [];
-  let busy = 0;
+  let busy = false;
   /** Without an answer yet, waiting or under way. */
   const open = new Set<Waiting<In, Out>>();
   let check: NodeJS.Timeout | undefined;
@@ -67,13 +65,12 @@ export const batcher = <In, Out>({ max, queue, lanes = 1, late, run }: BatchOpti
   };
 
   const next = (): void => {
-    while (busy < lanes && waiting.length > 0) {
-      busy++;
-      void settle(waiting.splice(0, max)).finally(() => {
-        busy--;
-        next();
-      });
-    }
+    if (busy || waiting.length === 0) return;
+    busy = true;
+    void settle(waiting.splice(0, max)).finally(() => {
+      busy = false;
+      next();
+    });
   };
 
   return (item: In, deadline: number): Promise<Out> =>

@@ -95,13 +95,16 @@ export const exchangeOf = ({ call, method, row, connection, longestMs, handle }:
   };
 };
 
+/** One for all: an abort without a reason makes an error with a stack, for every call that went well. */
+const GONE = new AppError('CANCELLED', 'the caller went away');
+
 /** Aborts the exchange at its deadline, and when the call ends. To be called at its end. */
 export const timeLimit = (call: LibraryCall, { abort, deadline }: Exchange, sentence: string): (() => void) => {
   const expire = () => abort.abort(new AppError('DEADLINE_EXCEEDED', sentence));
   const timer = setTimeout(expire, Math.max(0, deadline - Date.now()));
   // Fires after every call, also one that went well; aborting what has ended is harmless. At the deadline the library and
   // the caller end the call too, and may do so first.
-  call.once('cancelled', () => (Date.now() >= deadline - CLOCK_MS ? expire() : abort.abort()));
+  call.once('cancelled', () => (Date.now() >= deadline - CLOCK_MS ? expire() : abort.abort(GONE)));
   return () => clearTimeout(timer);
 };
 

@@ -75,7 +75,7 @@ const callContextOf = (call: Call): CallContext => ({
 });
 
 export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Envelope => {
-  const limits = { max: 256, queue: 8_192, lanes: 2, late: 'KEYS_UNAVAILABLE' } as const;
+  const limits = { max: 256, queue: 8_192, late: 'KEYS_UNAVAILABLE' } as const;
   const generate = batcher<GenerateDekRequest, { dek: Buffer; wrappedDek: Buffer }>({
     ...limits,
     run: async (requests, deadline) => {
