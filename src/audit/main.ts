@@ -1,11 +1,10 @@
 // The audit log process, wired top to bottom.
-import { hkdfSync, X509Certificate } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import type { Auditor } from '../kernel/audit.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
-import { AppError } from '../kernel/errors.ts';
-import { identityOf } from '../kernel/identity.ts';
+import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { pageTokens } from '../kernel/page.ts';
@@ -28,8 +27,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   await using stack = new AsyncDisposableStack();
   const log = openLog(config.service, config.log.level);
   const tls = stack.use(openTls(config.tls, log));
-  const self = identityOf(new X509Certificate(tls.current.cert), config.trustDomain);
-  if (self instanceof AppError) throw self;
+  const self = ownIdentity(tls.current.cert, config.trustDomain);
   const db = openServiceDb(config.database, log);
   stack.defer(() => db.close());
   await requireSchema(db, MIGRATIONS);

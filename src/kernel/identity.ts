@@ -1,5 +1,5 @@
 // SPIFFE identities (SPIFFE-ID and X509-SVID standards): parsing, and the one check that TLS leaves to us.
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { AppError } from './errors.ts';
 
 declare const spiffeId: unique symbol;
@@ -26,5 +26,12 @@ export const identityOf = (certificate: X509Certificate | undefined, trustDomain
   const id = parseSpiffeId(uris[0]!.slice('URI:'.length));
   if (!id) return refuse('its URI name is not a SPIFFE ID');
   if (trustDomainOf(id) !== trustDomain) return refuse('it belongs to another trust domain');
+  return id;
+};
+
+/** Who this process is, by its own certificate; one that is no identity of the trust domain refuses the start. */
+export const ownIdentity = (certificate: Buffer, trustDomain: string): SpiffeId => {
+  const id = identityOf(new X509Certificate(certificate), trustDomain);
+  if (id instanceof AppError) throw id;
   return id;
 };

@@ -1,13 +1,11 @@
 // The key service process, wired top to bottom.
-import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
 import { readConfig } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
-import { AppError } from '../kernel/errors.ts';
-import { identityOf } from '../kernel/identity.ts';
+import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
@@ -33,8 +31,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   await using stack = new AsyncDisposableStack();
   const log = openLog(config.service, config.log.level);
   const tls = stack.use(openTls(config.tls, log));
-  const self = identityOf(new X509Certificate(tls.current.cert), config.trustDomain);
-  if (self instanceof AppError) throw self;
+  const self = ownIdentity(tls.current.cert, config.trustDomain);
   const db = openServiceDb(config.database, log);
   stack.defer(() => db.close());
   await requireSchema(db, MIGRATIONS);

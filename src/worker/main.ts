@@ -1,5 +1,4 @@
 // The purge worker process, wired top to bottom. It serves nothing but its health.
-import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
@@ -9,7 +8,7 @@ import { dial } from '../kernel/client.ts';
 import { readConfig } from '../kernel/config.ts';
 import { dbOptions, openServiceDb } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
-import { identityOf } from '../kernel/identity.ts';
+import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema } from '../kernel/migrate.ts';
 import { serve } from '../kernel/server.ts';
@@ -31,8 +30,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   await using stack = new AsyncDisposableStack();
   const log = openLog(config.service, config.log.level);
   const tls = stack.use(openTls(config.tls, log));
-  const principal = identityOf(new X509Certificate(tls.current.cert), config.trustDomain);
-  if (principal instanceof AppError) throw principal;
+  const principal = ownIdentity(tls.current.cert, config.trustDomain);
   const db = openServiceDb(config.database, log);
   stack.defer(() => db.close());
   await requireSchema(db, STORE_MIGRATIONS);

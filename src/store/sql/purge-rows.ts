@@ -20,12 +20,6 @@ const batchOf = ([row]: Counted[]): Batch => (row ? { removed: row.removed, last
 const scopeOf = (p: Purge) => [p.instance_uid, p.group_uid, p.secret_uid];
 const IN_SCOPE = `s.instance_uid = $1 and ($2::uuid is null or s.group_uid = $2) and ($3::uuid is null or s.secret_uid = $3)`;
 
-/**
- * Ends the forcing of custom plans before the foreign keys are checked, which is at the end of the statement: otherwise each
- * row's check is planned anew, at three times the cost of the rest.
- */
-const KEEP_PLANS = `set_config('plan_cache_mode', 'auto', true) as plans`;
-
 export const removeVersions = async (tx: Queryable, p: Purge, after: Cursor, limit: number): Promise<Batch> => {
   await walkIndexes(tx);
   // The limit inside keeps the planner from turning the join around.
@@ -48,7 +42,7 @@ export const removeSecrets = async (tx: Queryable, p: Purge, after: Cursor, limi
       select s.group_uid, s.secret_id, s.ctid as place from secrets s
       where ${IN_SCOPE} and (s.group_uid, s.secret_id) > ($4::uuid, $5::text) order by s.group_uid, s.secret_id limit $6),
     gone as (delete from secrets where ctid = any(array(select place from doomed)) returning 1)
-    select group_uid, secret_id, (select count(*) from gone)::int as removed, ${KEEP_PLANS} from doomed order by group_uid desc, secret_id desc limit 1`;
+    select group_uid, secret_id, (select count(*) from gone)::int as removed from doomed order by group_uid desc, secret_id desc limit 1`;
   const values = [...scopeOf(p), after.group_uid, after.secret_id, limit];
   return batchOf(await tx.query<Counted>({ name: UNNAMED, text, values }));
 };
@@ -60,7 +54,7 @@ export const removeGroups = async (tx: Queryable, p: Purge, after: Cursor, limit
       select group_uid, ctid as place from secret_groups where instance_uid = $1 and ($2::uuid is null or group_uid = $2) and group_uid > $3
       order by group_uid limit $4),
     gone as (delete from secret_groups where ctid = any(array(select place from doomed)) returning 1)
-    select group_uid, (select count(*) from gone)::int as removed, ${KEEP_PLANS} from doomed order by group_uid desc limit 1`;
+    select group_uid, (select count(*) from gone)::int as removed from doomed order by group_uid desc limit 1`;
   const values = [p.instance_uid, p.group_uid, after.group_uid, limit];
   return batchOf(await tx.query<Counted>({ name: UNNAMED, text, values }));
 };
