@@ -3,15 +3,19 @@ import { join } from 'node:path';
 import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
-import { readConfig } from '../kernel/config.ts';
+import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
+import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
+import { openAuthorization } from './authorize.ts';
+import { openChores } from './chores.ts';
 import { keysConfig } from './config.ts';
+import { destructionChore } from './destruction.ts';
 import { openEpochs } from './epochs.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
@@ -49,16 +53,34 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const schedule = { rotateEveryMs, keepForMs };
   const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
   replay.onDone(() => epochs.kick());
+  const chores = stack.use(openChores({ db, relay, log, chores: [destructionChore(db, backend, ownEvent)] }));
+  replay.onDone(() => chores.kick());
   const scopeKeys = openScopeKeys(db, backend, replay);
-  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule };
-  // The allowlist is all: only services call this one. What binds a call to its instance is checked with the key.
+  const authorization = openAuthorization(db, replay, config, () => replay.assertDone());
+  const keys: Keys = {
+    db,
+    backend,
+    scopeKeys,
+    relay,
+    files,
+    epochs,
+    schedule,
+    chores,
+    pages: pageTokens(readKeyFile(config.tokenKeyFile)),
+    provisioners: config.provisioners,
+    rotationMinimumSeconds: config.rotationMinimum / 1000,
+    revoked: (epoch) => {
+      scopeKeys.raised(epoch);
+      authorization.grantsChanged();
+    },
+  };
   stack.use(
     await serve({
       config,
       log,
       tls,
       registrations: registrations(keys),
-      authorize: async () => replay.assertDone(),
+      authorize: authorization.authorize,
       auditor,
       ready: async () => {
         replay.assertDone();

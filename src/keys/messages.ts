@@ -1,19 +1,68 @@
 // Rows as messages.
+import { Role, type Grant } from '../gen/strongroom/keys/v1/grant_service.ts';
 import { Scope, Scope_State } from '../gen/strongroom/keys/v1/envelope_service.ts';
-import { RootKey, RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
-import { rootKeyName, scopeName } from './names.ts';
+import type { KeyRing } from '../gen/strongroom/keys/v1/key_ring_service.ts';
+import { RootKey, RootKey_Origin, RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
+import { APPROVAL_MS } from './approval.ts';
+import { grantName, keyRingName, rootKeyName, scopeName } from './names.ts';
+import type { GrantRow } from './sql/grants.ts';
+import type { KeyRingRow } from './sql/key-rings.ts';
 import type { RootKeyRow } from './sql/root-keys.ts';
 import type { ScopeRow } from './sql/scopes.ts';
+import { etagOf } from './state.ts';
+
+const labelsOf = (labels: Readonly<Record<string, string>>) => new Map(Object.entries(labels));
+
+export const toKeyRing = (row: KeyRingRow): KeyRing => ({
+  name: keyRingName({ keyRing: row.key_ring }),
+  displayName: row.display_name,
+  description: row.description,
+  labels: labelsOf(row.labels),
+  etag: etagOf(row.ring_uid, row.revision),
+  createTime: row.create_time,
+  updateTime: row.update_time,
+});
 
 export const toRootKey = (row: RootKeyRow): RootKey => ({
   name: rootKeyName({ keyRing: row.key_ring, key: row.key_id }),
   uid: row.key_uid,
   state: RootKey_State[row.state],
   primaryVersion: row.primary_version,
-  owner: row.owner,
+  owner: row.owner ?? '',
   scopeCount: row.scope_count,
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
+  displayName: row.display_name,
+  description: row.description,
+  labels: labelsOf(row.labels),
+  aliases: row.aliases,
+  etag: etagOf(row.key_uid, row.revision),
+  updateTime: row.update_time,
+  expireTime: row.expire_time ?? undefined,
+  deleteTime: row.delete_time ?? undefined,
+  purgeTime: row.purge_time ?? undefined,
+  origin: RootKey_Origin[row.origin],
+  dualAuthorization: row.dual_authorization,
+  deletionApproval:
+    row.approved_by !== null && row.approve_time
+      ? {
+          principal: row.approved_by,
+          createTime: row.approve_time,
+          expireTime: new Date(row.approve_time.getTime() + APPROVAL_MS),
+        }
+      : undefined,
+  rotationPolicy: row.rotation_seconds === null ? undefined : { interval: { seconds: row.rotation_seconds, nanos: 0 } },
+  nextRotationTime: row.next_rotation_time ?? undefined,
+});
+
+export const toGrant = (row: GrantRow): Grant => ({
+  name: grantName(row.grant_uid),
+  principal: row.principal,
+  instance: row.instance,
+  target: row.target,
+  role: Role[row.role],
+  createdBy: row.created_by,
+  createTime: row.create_time,
 });
 
 export const toScope = (row: ScopeRow): Scope => ({

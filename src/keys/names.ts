@@ -1,6 +1,10 @@
 // Resource names of the key service, parsed or refused with the shape that was expected. Pure.
 import { invalid } from '../kernel/errors.ts';
 
+/** All key rings. */
+export const ALL = 'keyRings/-';
+export const ANY_INSTANCE = 'instances/-';
+
 export interface KeyRingPath {
   keyRing: string;
 }
@@ -12,6 +16,8 @@ const ID = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const KEY_RING = new RegExp(`^keyRings/(${ID})$`);
 const ROOT_KEY = new RegExp(`^keyRings/(${ID})/keys/(${ID})$`);
+const GRANT = new RegExp(`^grants/(${UUID})$`);
+const INSTANCE = new RegExp(`^instances/(?:-|${ID})$`);
 const SCOPE = new RegExp(`^scopes/(${UUID})$`);
 const MASTER_KEY = /^[0-9a-f]{16}$/;
 const ONLY_ID = new RegExp(`^${ID}$`);
@@ -34,6 +40,23 @@ export const parseRootKey = (text: string, field = 'name'): RootKeyPath => {
   return { keyRing, key };
 };
 
+/** What a grant can be on. */
+export const parseTarget = (text: string, field = 'target'): typeof ALL | KeyRingPath | RootKeyPath => {
+  if (text === ALL) return ALL;
+  return text.includes('/keys/') ? parseRootKey(text, field) : parseKeyRing(text, field);
+};
+
+/** The grant's uid. */
+export const parseGrant = (text: string, field = 'name'): string =>
+  match(GRANT, text, field, 'grants/{uid}, a UUID in lower case')[0] ?? '';
+
+/** The name of an instance, as another service knows it; `instances/-` is any, where that is allowed. */
+export const parseInstance = (text: string, field: string, any: 'any' | 'one'): string => {
+  if (!INSTANCE.test(text) || (any === 'one' && text === ANY_INSTANCE))
+    throw invalid(field, `must be instances/{instance}${any === 'any' ? ' or instances/-' : ''}, ${ID_RULE}`, 'MALFORMED_NAME');
+  return text;
+};
+
 export const parseMasterKeyId = (text: string, field: string): string => {
   if (!MASTER_KEY.test(text)) throw invalid(field, 'must be 16 hexadecimal digits in lower case', 'MALFORMED_NAME');
   return text;
@@ -53,6 +76,8 @@ export const parseUuid = (text: string, field: string): string => {
   return text;
 };
 
+export const keyRingName = ({ keyRing }: KeyRingPath): string => `keyRings/${keyRing}`;
+export const grantName = (uid: string): string => `grants/${uid}`;
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

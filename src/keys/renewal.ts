@@ -80,7 +80,7 @@ export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, own
       await keys.backend.destroy(from, Date.now() + CALL_MS);
       const name = rootKeyName({ keyRing: old.key_ring, key: old.key_id });
       const attributes = { key: from.keyUid, version: String(to.version), destroyed: String(from.version) };
-      await enqueue(tx, ownEvent('keys.rootkey.rotate', name, { instanceUid: old.owner, attributes }));
+      await enqueue(tx, ownEvent('keys.rootkey.rotate', name, { ...(old.owner === null ? {} : { instanceUid: old.owner }), attributes }));
     }
     return { next: { keyUid: from.keyUid, version: from.version + 1, scopeUid: NIL }, stuck };
   });

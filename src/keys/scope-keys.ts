@@ -8,8 +8,10 @@ import { AppError, notFound } from '../kernel/errors.ts';
 import { metrics } from '../kernel/metrics.ts';
 import type { Call } from '../kernel/table.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
-import { scopeName } from './names.ts';
+import { notGranted } from './in-use.ts';
+import { rootKeyName, scopeName } from './names.ts';
 import { selectScope } from './sql/scopes.ts';
+import { assertAllows } from './state.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
 const MAX_SCOPES = 100_000;
@@ -18,6 +20,9 @@ const LOAD_MS = 5_000;
 interface ScopeKey {
   readonly instanceUid: string;
   readonly key: Buffer;
+  /** Monotonic: when the root key expires, after which the key only unwraps. */
+  readonly wrapsUntil: number;
+  readonly rootKey: string;
   wiped: boolean;
 }
 
@@ -32,8 +37,8 @@ export interface ScopeKeys {
   raised(epoch: bigint): void;
   /** To be awaited once in each call that uses keys: refuses the reply if the keys stop being vouched for meanwhile. */
   confirm(call: Call): Promise<void>;
-  /** Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_DESTROYED, UNAVAILABLE. */
-  lend<T>(scopeUid: string, use: (key: Buffer, instanceUid: string) => T): Promise<T>;
+  /** Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_NOT_GRANTED, those of the root key's state, UNAVAILABLE. */
+  lend<T>(scopeUid: string, operation: 'wrap' | 'unwrap' | 'rewrap', use: (key: Buffer, instanceUid: string) => T): Promise<T>;
 }
 
 /** What a wrapped scope key is bound to: the root key's uid and version, the scope's and the instance's uid. */
@@ -79,17 +84,19 @@ export const scopeDestroyed = (scopeUid: string): AppError =>
 export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch): ScopeKeys => {
   const load = async (scopeUid: string): Promise<ScopeKey> => {
     metrics.keyCache.inc({ result: 'miss' });
+    const askedAt = performance.now();
     const row = await selectScope(db.read, scopeUid);
     if (!row) throw notFound('scope', scopeName(scopeUid));
     if (!row.wrapped_key) throw scopeDestroyed(scopeUid);
-    if (row.key_state === 'DESTROYED' || !row.ref)
-      throw new AppError('KEY_DESTROYED', `the root key of ${scopeName(scopeUid)} was destroyed`, {
-        metadata: { scope: scopeName(scopeUid) },
-      });
+    const name = rootKeyName({ keyRing: row.key_ring, key: row.key_id });
+    assertAllows(name, row.key_state, 'unwrap');
+    if (!row.ref) throw new AppError('DATA_CORRUPTED', `${scopeName(scopeUid)} is under a version of ${name} that was destroyed`);
+    if (!row.granted) throw notGranted(name);
     const rootKey = { keyUid: row.key_uid, version: row.key_version, ref: row.ref };
     const context = contextOfScope(scopeUid, row.instance_uid, rootKey);
     const key = await backend.unwrap(rootKey, row.wrapped_key, context, Date.now() + LOAD_MS);
-    return { instanceUid: row.instance_uid, key, wiped: false };
+    const wrapsUntil = row.expires_ms === null ? Infinity : askedAt + row.expires_ms;
+    return { instanceUid: row.instance_uid, key, wrapsUntil, rootKey: name, wiped: false };
   };
   const wipe = (scope: ScopeKey): void => {
     scope.key.fill(0);
@@ -111,9 +118,10 @@ export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch
         if (!lease()) throw tooSlow();
       });
     },
-    lend: async (scopeUid, use) => {
+    lend: async (scopeUid, operation, use) => {
       for (;;) {
         const scope = await cache.get(scopeUid);
+        if (performance.now() >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
         // Between the load and this line another call may have seen the epoch move.
         if (!scope.wiped) return use(scope.key, scope.instanceUid);
       }
