@@ -71,6 +71,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     // Grants decide.
     'strongroom.keys.v1.KeyRingService': ['*'],
     'strongroom.keys.v1.KeyService': ['*'],
+    'strongroom.keys.v1.KeyVersionService': ['*'],
     'strongroom.keys.v1.GrantService': ['*'],
   },
   audit: peer(stack, 'audit'),

@@ -9,6 +9,8 @@ import { tryChore } from './sql/chores.ts';
 const LONGEST_MS = 60_000;
 const SHORTEST_MS = 50;
 const RETRY_MS = 5_000;
+/** Then others have their turn. */
+const TURN_MS = 1_000;
 
 export interface Chore {
   readonly name: string;
@@ -37,9 +39,11 @@ export const openChores = ({ db, relay, log, chores }: ChoresOptions): Chores =>
   const work = async (chore: Chore, stopped: () => boolean): Promise<number> => {
     try {
       relay.assertHealthy();
-      while ((await once(chore)) && !stopped());
+      const until = performance.now() + TURN_MS;
+      let more = true;
+      while (more && !stopped() && performance.now() < until) more = await once(chore);
       relay.kick();
-      return (await chore.next()) ?? LONGEST_MS;
+      return more ? 0 : Math.max(SHORTEST_MS, (await chore.next()) ?? LONGEST_MS);
     } catch (error) {
       log.warn({ error: describe(error) }, `could not ${chore.name}; trying again`);
       return RETRY_MS;
@@ -49,6 +53,6 @@ export const openChores = ({ db, relay, log, chores }: ChoresOptions): Chores =>
   return openLoop(async (stopped) => {
     let ms = LONGEST_MS;
     for (const chore of chores) if (!stopped()) ms = Math.min(ms, await work(chore, stopped));
-    return Math.max(SHORTEST_MS, ms);
+    return ms;
   });
 };

@@ -11,8 +11,6 @@ import { hasUse, type GrantRow } from './sql/grants.ts';
 import { selectKeyRing } from './sql/key-rings.ts';
 import { selectKeyId, type RootKeyRow } from './sql/root-keys.ts';
 
-export const NIL = '00000000-0000-0000-0000-000000000000';
-
 type Wanted = Pick<GrantRow, 'principal' | 'instance' | 'target' | 'role'>;
 
 export const checkGrant = (grant: Grant | undefined): Wanted => {

@@ -22,9 +22,11 @@ import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
 import { openOwnEvents } from './own-event.ts';
 import { openReplay } from './replay.ts';
+import { moveChore, policyChore } from './rotation.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';
 import { openSoftBackend } from './soft.ts';
+import { openVersionUses } from './version-uses.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -53,9 +55,17 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const schedule = { rotateEveryMs, keepForMs };
   const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
   replay.onDone(() => epochs.kick());
-  const chores = stack.use(openChores({ db, relay, log, chores: [destructionChore(db, backend, ownEvent)] }));
+  const uses = openVersionUses();
+  const chores = stack.use(
+    openChores({
+      db,
+      relay,
+      log,
+      chores: [destructionChore(db, backend, ownEvent), policyChore(db, backend, ownEvent), moveChore(backend, ownEvent, log), uses.chore],
+    }),
+  );
   replay.onDone(() => chores.kick());
-  const scopeKeys = openScopeKeys(db, backend, replay);
+  const scopeKeys = openScopeKeys(db, backend, replay, uses.note);
   const authorization = openAuthorization(db, replay, config, () => replay.assertDone());
   const keys: Keys = {
     db,

@@ -3,13 +3,21 @@ import { Role, type Grant } from '../gen/strongroom/keys/v1/grant_service.ts';
 import { Scope, Scope_State } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import type { KeyRing } from '../gen/strongroom/keys/v1/key_ring_service.ts';
 import { RootKey, RootKey_Origin, RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
+import {
+  RootKeyRotation,
+  RootKeyRotation_State,
+  RootKeyVersion,
+  RootKeyVersion_State,
+} from '../gen/strongroom/keys/v1/key_version_service.ts';
 import { APPROVAL_MS } from './approval.ts';
-import { grantName, keyRingName, rootKeyName, scopeName } from './names.ts';
+import { grantName, keyRingName, keyVersionName, rootKeyName, scopeName } from './names.ts';
 import type { GrantRow } from './sql/grants.ts';
 import type { KeyRingRow } from './sql/key-rings.ts';
 import type { RootKeyRow } from './sql/root-keys.ts';
+import type { RotationRow } from './sql/rotation.ts';
 import type { ScopeRow } from './sql/scopes.ts';
-import { etagOf } from './state.ts';
+import type { KeyVersionRow } from './sql/versions.ts';
+import { etagOf, refusal } from './state.ts';
 
 const labelsOf = (labels: Readonly<Record<string, string>>) => new Map(Object.entries(labels));
 
@@ -53,6 +61,36 @@ export const toRootKey = (row: RootKeyRow): RootKey => ({
       : undefined,
   rotationPolicy: row.rotation_seconds === null ? undefined : { interval: { seconds: row.rotation_seconds, nanos: 0 } },
   nextRotationTime: row.next_rotation_time ?? undefined,
+});
+
+const versionState = ({ destroy_time, is_primary }: KeyVersionRow): RootKeyVersion_State => {
+  if (destroy_time) return RootKeyVersion_State.DESTROYED;
+  return is_primary ? RootKeyVersion_State.PRIMARY : RootKeyVersion_State.RETIRED;
+};
+
+export const toRootKeyVersion = (row: KeyVersionRow): RootKeyVersion => ({
+  name: keyVersionName({ keyRing: row.key_ring, key: row.key_id, version: row.version }),
+  state: versionState(row),
+  scopeCount: row.scope_count,
+  wrapCount: row.wraps,
+  lastUseTime: row.last_use_time ?? undefined,
+  createTime: row.create_time,
+  destroyTime: row.destroy_time ?? undefined,
+});
+
+const rotationState = ({ state, rotation_time, moved_time }: RotationRow): RootKeyRotation_State => {
+  if (!rotation_time || moved_time) return RootKeyRotation_State.DONE;
+  return refusal('', state, 'rewrap') ? RootKeyRotation_State.PAUSED : RootKeyRotation_State.MOVING;
+};
+
+export const toRotation = (row: RotationRow): RootKeyRotation => ({
+  rootKey: rootKeyName({ keyRing: row.key_ring, key: row.key_id }),
+  primaryVersion: row.primary_version,
+  state: rotationState(row),
+  scopeCount: row.scope_count,
+  movedCount: row.moved_count,
+  startTime: row.rotation_time ?? undefined,
+  endTime: row.moved_time ?? undefined,
 });
 
 export const toGrant = (row: GrantRow): Grant => ({

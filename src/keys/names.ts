@@ -3,6 +3,8 @@ import { invalid } from '../kernel/errors.ts';
 
 /** All key rings. */
 export const ALL = 'keyRings/-';
+/** Before every UUID there is. */
+export const NIL = '00000000-0000-0000-0000-000000000000';
 export const ANY_INSTANCE = 'instances/-';
 
 export interface KeyRingPath {
@@ -16,6 +18,7 @@ const ID = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const KEY_RING = new RegExp(`^keyRings/(${ID})$`);
 const ROOT_KEY = new RegExp(`^keyRings/(${ID})/keys/(${ID})$`);
+const KEY_VERSION = new RegExp(`^keyRings/(${ID})/keys/(${ID})/versions/([1-9][0-9]{0,8})$`);
 const GRANT = new RegExp(`^grants/(${UUID})$`);
 const INSTANCE = new RegExp(`^instances/(?:-|${ID})$`);
 const SCOPE = new RegExp(`^scopes/(${UUID})$`);
@@ -38,6 +41,20 @@ export const parseKeyRing = (text: string, field: string): KeyRingPath => {
 export const parseRootKey = (text: string, field = 'name'): RootKeyPath => {
   const [keyRing = '', key = ''] = match(ROOT_KEY, text, field, `keyRings/{key_ring}/keys/{key}, each ID ${ID_RULE}`);
   return { keyRing, key };
+};
+
+export interface KeyVersionPath extends RootKeyPath {
+  version: number;
+}
+
+export const parseKeyVersion = (text: string, field = 'name'): KeyVersionPath => {
+  const [keyRing = '', key = '', version = ''] = match(
+    KEY_VERSION,
+    text,
+    field,
+    `keyRings/{key_ring}/keys/{key}/versions/{n}, each ID ${ID_RULE}`,
+  );
+  return { keyRing, key, version: Number(version) };
 };
 
 /** What a grant can be on. */
@@ -79,5 +96,6 @@ export const parseUuid = (text: string, field: string): string => {
 export const keyRingName = ({ keyRing }: KeyRingPath): string => `keyRings/${keyRing}`;
 export const grantName = (uid: string): string => `grants/${uid}`;
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
+export const keyVersionName = (p: KeyVersionPath): string => `${rootKeyName(p)}/versions/${p.version}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

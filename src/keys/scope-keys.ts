@@ -11,6 +11,7 @@ import type { KeyBackend, RootKeyRef } from './backend.ts';
 import { notGranted } from './in-use.ts';
 import { rootKeyName, scopeName } from './names.ts';
 import { selectScope } from './sql/scopes.ts';
+import type { VersionUse } from './sql/versions.ts';
 import { assertAllows } from './state.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
@@ -81,7 +82,7 @@ export const scopeDestroyed = (scopeUid: string): AppError =>
     metadata: { scope: scopeName(scopeUid) },
   });
 
-export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch): ScopeKeys => {
+export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch, used: (use: VersionUse) => void): ScopeKeys => {
   const load = async (scopeUid: string): Promise<ScopeKey> => {
     metrics.keyCache.inc({ result: 'miss' });
     const askedAt = performance.now();
@@ -93,6 +94,7 @@ export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch
     if (!row.ref) throw new AppError('DATA_CORRUPTED', `${scopeName(scopeUid)} is under a version of ${name} that was destroyed`);
     if (!row.granted) throw notGranted(name);
     const rootKey = { keyUid: row.key_uid, version: row.key_version, ref: row.ref };
+    used(rootKey);
     const context = contextOfScope(scopeUid, row.instance_uid, rootKey);
     const key = await backend.unwrap(rootKey, row.wrapped_key, context, Date.now() + LOAD_MS);
     const wrapsUntil = row.expires_ms === null ? Infinity : askedAt + row.expires_ms;

@@ -2,11 +2,12 @@
 import { GrantServiceService } from '../gen/strongroom/keys/v1/grant_service.ts';
 import { KeyRingServiceService } from '../gen/strongroom/keys/v1/key_ring_service.ts';
 import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
-import { METADATA_LIMITS as metadata, register, type Registration } from '../kernel/table.ts';
+import { KeyVersionServiceService } from '../gen/strongroom/keys/v1/key_version_service.ts';
+import { METADATA_LIMITS as metadata, register, type Registration, type StreamLimits } from '../kernel/table.ts';
 import type { Guarded, Permission } from './access.ts';
 import { on, runWith } from './guarded.ts';
 import type { Keys } from './keys.ts';
-import { ALL, parseKeyRing, parseRootKey, parseTarget, type KeyRingPath } from './names.ts';
+import { ALL, parseKeyRing, parseKeyVersion, parseRootKey, parseTarget, type KeyRingPath } from './names.ts';
 import { approveRootKeyDeletion } from './rpc/approve-root-key-deletion.ts';
 import { createGrant } from './rpc/create-grant.ts';
 import { createKeyRing } from './rpc/create-key-ring.ts';
@@ -14,21 +15,29 @@ import { createRootKey } from './rpc/create-root-key.ts';
 import { deleteGrant } from './rpc/delete-grant.ts';
 import { deleteRootKey } from './rpc/delete-root-key.ts';
 import { destroyRootKey } from './rpc/destroy-root-key.ts';
+import { destroyRootKeyVersion } from './rpc/destroy-root-key-version.ts';
 import { disableRootKey } from './rpc/disable-root-key.ts';
 import { enableRootKey } from './rpc/enable-root-key.ts';
 import { getGrant } from './rpc/get-grant.ts';
 import { getKeyRing } from './rpc/get-key-ring.ts';
 import { getMasterKeyStatus } from './rpc/get-master-key-status.ts';
 import { getRootKey } from './rpc/get-root-key.ts';
+import { getRootKeyRotation } from './rpc/get-root-key-rotation.ts';
+import { getRootKeyVersion } from './rpc/get-root-key-version.ts';
 import { listGrants } from './rpc/list-grants.ts';
 import { listKeyRings } from './rpc/list-key-rings.ts';
 import { listOwnGrants } from './rpc/list-own-grants.ts';
+import { listRootKeyVersions } from './rpc/list-root-key-versions.ts';
 import { listRootKeys } from './rpc/list-root-keys.ts';
 import { restoreRootKey } from './rpc/restore-root-key.ts';
 import { rotateMasterKey } from './rpc/rotate-master-key.ts';
+import { rotateRootKey } from './rpc/rotate-root-key.ts';
 import { updateKeyRing } from './rpc/update-key-ring.ts';
 import { updateRootKey } from './rpc/update-root-key.ts';
+import { watchRootKeyRotation } from './rpc/watch-root-key-rotation.ts';
 import { withdrawRootKeyDeletionApproval } from './rpc/withdraw-root-key-deletion-approval.ts';
+
+const watch: StreamLimits = { requestBytes: metadata.requestBytes, longestMs: 10 * 60_000 };
 
 const everywhere = (permission: Permission, name: string): Guarded => ({ name, guard: { permission, target: ALL } });
 const ring =
@@ -160,6 +169,50 @@ export const rootKeyRegistrations = (keys: Keys): Registration[] => {
         audit: 'write',
         limits: metadata,
         handler: run(rotateMasterKey),
+      },
+    }),
+    register(KeyVersionServiceService, {
+      rotateRootKey: {
+        action: 'keys.rootkey.rotate',
+        resource: (r) => on('manage', r.name, parseRootKey),
+        audit: 'write',
+        limits: metadata,
+        handler: run(rotateRootKey),
+      },
+      getRootKeyVersion: {
+        action: 'keys.version.read',
+        resource: (r) => on('read', r.name, parseKeyVersion),
+        audit: 'read',
+        limits: metadata,
+        handler: run(getRootKeyVersion),
+      },
+      listRootKeyVersions: {
+        action: 'keys.version.list',
+        resource: (r) => on('read', r.parent, (name) => parseRootKey(name, 'parent')),
+        audit: 'read',
+        limits: metadata,
+        handler: run(listRootKeyVersions),
+      },
+      destroyRootKeyVersion: {
+        action: 'keys.version.destroy',
+        resource: (r) => on('manage', r.name, parseKeyVersion),
+        audit: 'write',
+        limits: metadata,
+        handler: run(destroyRootKeyVersion),
+      },
+      getRootKeyRotation: {
+        action: 'keys.rotation.read',
+        resource: (r) => on('read', r.name, parseRootKey),
+        audit: 'read',
+        limits: metadata,
+        handler: run(getRootKeyRotation),
+      },
+      watchRootKeyRotation: {
+        action: 'keys.rotation.watch',
+        resource: (r) => on('read', r.name, parseRootKey),
+        audit: 'read',
+        limits: watch,
+        handler: run(watchRootKeyRotation),
       },
     }),
     register(GrantServiceService, {

@@ -9,7 +9,7 @@ import { newId } from '../support/tenants.ts';
 export interface KeyTargets {
   ring: string;
   /** Root keys in the ring, by the call that wants them. */
-  key: { any: string; disable: string; enable: string; delete: string; restore: string; approve: string };
+  key: { any: string; disable: string; enable: string; delete: string; restore: string; approve: string; rotated: string };
   grant: { kept: string; doomed: string };
 }
 
@@ -23,8 +23,10 @@ export const makeKeyTargets = async (operator: Clients): Promise<KeyTargets> => 
     enable: await newKey('enable'),
     delete: await newKey('delete'),
     restore: await newKey('restore'),
+    rotated: await newKey('rotated'),
     approve: await newKey('approve', { dualAuthorization: true }),
   };
+  await operator.keyVersions.rotateRootKey({ name: key.rotated, primaryVersion: 1 });
   await operator.keys.disableRootKey({ name: key.enable });
   await operator.keys.deleteRootKey({ name: key.restore });
   const grant = (path: string) => Grant.fromPartial({ principal: spiffe(path), role: Role.READER, target: ring });
@@ -54,6 +56,14 @@ export const KEY_CALLS: Readonly<Record<string, MakeCall>> = {
   'KeyService/RestoreRootKey': (as, on, o) => as.keys.restoreRootKey({ name: on.key.restore }, o),
   'KeyService/ApproveRootKeyDeletion': (as, on, o) => as.keys.approveRootKeyDeletion({ name: on.key.approve }, o),
   'KeyService/WithdrawRootKeyDeletionApproval': (as, on, o) => as.keys.withdrawRootKeyDeletionApproval({ name: on.key.approve }, o),
+
+  'KeyVersionService/RotateRootKey': (as, on, o) => as.keyVersions.rotateRootKey({ name: on.key.any, primaryVersion: 1 }, o),
+  'KeyVersionService/GetRootKeyVersion': (as, on, o) => as.keyVersions.getRootKeyVersion({ name: `${on.key.any}/versions/1` }, o),
+  'KeyVersionService/ListRootKeyVersions': (as, on, o) => as.keyVersions.listRootKeyVersions({ parent: on.key.any }, o),
+  'KeyVersionService/DestroyRootKeyVersion': (as, on, o) =>
+    as.keyVersions.destroyRootKeyVersion({ name: `${on.key.rotated}/versions/1` }, o),
+  'KeyVersionService/GetRootKeyRotation': (as, on, o) => as.keyVersions.getRootKeyRotation({ name: on.key.any }, o),
+  'KeyVersionService/WatchRootKeyRotation': (as, on, o) => Array.fromAsync(as.watchRotation({ name: on.key.any }, o)),
 
   'GrantService/CreateGrant': (as, on, o) =>
     as.grants.createGrant({ grant: Grant.fromPartial({ principal: spiffe(newId('new')), role: Role.READER, target: on.ring }) }, o),

@@ -76,6 +76,12 @@ keys.v1.KeyService/GetRootKey                         yes      -       -      - 
 keys.v1.KeyService/DestroyRootKey                     -        -       -      -        -   -    -         -       -     -    yes    -
 keys.v1.KeyService/GetMasterKeyStatus                 yes      -       -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyService/RotateMasterKey                    yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/RotateRootKey               yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/GetRootKeyVersion           yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/ListRootKeyVersions         yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/DestroyRootKeyVersion       yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/GetRootKeyRotation          yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/WatchRootKeyRotation        yes      yes     yes    yes      -   -    -         -       -     -    -      -
 keys.v1.GrantService/CreateGrant                      yes      yes     -      -        -   -    -         -       -     -    -      -
 keys.v1.GrantService/GetGrant                         yes      -       -      -        -   -    -         -       -     -    -      -
 keys.v1.GrantService/ListGrants                       yes      yes     yes    yes      -   -    -         -       -     -    -      -

@@ -49,6 +49,7 @@ const stateName = ({ state }: RootKey): string => Object.entries(RootKey_State).
 const CALLS: Readonly<Partial<Record<Operation, (subject: Subject) => Promise<unknown>>>> = {
   wrap: ({ wrap: { scope, context } }) => store.envelopes.generateDek({ scope, context }),
   unwrap: ({ wrap: { scope, context, wrappedDek } }) => store.envelopes.unwrapDek({ scope, context, wrappedDek }),
+  rotate: ({ name }) => customer.manager.keyVersions.rotateRootKey({ name, primaryVersion: 1 }),
   update: ({ name }) => customer.manager.keys.updateRootKey({ rootKey: RootKey.fromPartial({ name, displayName: 'new' }) }),
   disable: ({ name }) => customer.manager.keys.disableRootKey({ name }),
   enable: ({ name }) => customer.manager.keys.enableRootKey({ name }),

@@ -99,7 +99,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const schedule = { rotateEveryMs, keepForMs };
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
-  const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined });
+  const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined }, () => undefined);
   const keys: Keys = {
     db,
     backend,

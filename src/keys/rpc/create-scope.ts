@@ -12,6 +12,7 @@ import { parseRootKey, parseUuid, scopeName, type RootKeyPath } from '../names.t
 import { scopeDestroyed, wrapNewScopeKey } from '../scope-keys.ts';
 import { selectRootKey, selectVersions } from '../sql/root-keys.ts';
 import { insertScope, selectScope } from '../sql/scopes.ts';
+import { recordWraps } from '../sql/versions.ts';
 import { assertAllows } from '../state.ts';
 
 export const createScope = async (keys: Keys, request: CreateScopeRequest, call: Call): Promise<Scope> => {
@@ -53,6 +54,7 @@ const createUnder = async (keys: Keys, { scopeUid, instanceUid, instance, path, 
   return mutate(keys, call, async (tx) => {
     const scope = { scopeUid, instanceUid, service: call.principal, instance, keyUid: ref.keyUid, keyVersion: ref.version, wrappedKey };
     const inserted = await insertScope(tx, scope);
+    if (inserted) await recordWraps(tx, ref.keyUid, ref.version, 1);
     const row = await selectScope(tx, scopeUid);
     if (!row) throw renewed();
     if (!inserted) {

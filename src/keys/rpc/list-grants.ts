@@ -1,8 +1,8 @@
 import type { ListGrantsRequest, ListGrantsResponse } from '../../gen/strongroom/keys/v1/grant_service.ts';
 import { pageOf } from '../../kernel/page.ts';
-import { NIL } from '../grant.ts';
 import type { Keys } from '../keys.ts';
 import { toGrant } from '../messages.ts';
+import { NIL } from '../names.ts';
 import { listGrants as select } from '../sql/grants.ts';
 
 export const listGrants = async (keys: Keys, request: ListGrantsRequest): Promise<ListGrantsResponse> => {

@@ -1,9 +1,9 @@
 import type { ListOwnGrantsRequest, ListOwnGrantsResponse } from '../../gen/strongroom/keys/v1/grant_service.ts';
 import { pageOf } from '../../kernel/page.ts';
 import type { Call } from '../../kernel/table.ts';
-import { NIL } from '../grant.ts';
 import type { Keys } from '../keys.ts';
 import { toGrant } from '../messages.ts';
+import { NIL } from '../names.ts';
 import { listGrantsTo } from '../sql/grants.ts';
 
 export const listOwnGrants = async (keys: Keys, request: ListOwnGrantsRequest, call: Call): Promise<ListOwnGrantsResponse> => {
