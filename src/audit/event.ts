@@ -59,8 +59,12 @@ const checkEvent = (event: Event): void => {
 export interface Draft {
   event: Event;
   source: SpiffeId;
-  /** What the log stores, but for index and time: the same for the same event, however often it is sent. */
-  body: Readonly<Record<string, unknown>>;
+  /**
+   * What the log stores, but for index and time: the same for the same event, however often it is sent. Canonical JSON in two parts,
+   * since the time of the record stands between them: keys are sorted.
+   */
+  head: string;
+  tail: string;
   digest: Buffer;
 }
 
@@ -69,20 +73,19 @@ const lean = (object: Record<string, string | undefined>) => Object.fromEntries(
 
 export const draftOf = (event: Event, source: SpiffeId): Draft => {
   checkEvent(event);
-  const body = {
-    schema: SCHEMA,
+  const head = canonical({
     id: event.eventId,
     eventTime: event.occurTime?.toISOString(),
     action: event.action,
     outcome: OUTCOMES[event.outcome as OutcomeNumber],
     initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf, host: event.sourceAddress }),
-    target: lean({ name: event.resource, instance: event.instanceUid }),
     observer: { id: source },
     ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
     ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
     ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
-  };
-  return { event, source, body, digest: hash('sha256', canonical(body), 'buffer') };
+  }).slice(0, -1);
+  const tail = canonical({ schema: SCHEMA, target: lean({ name: event.resource, instance: event.instanceUid }) }).slice(1);
+  return { event, source, head, tail, digest: hash('sha256', `${head},${tail}`, 'buffer') };
 };
 
 const canonical = (value: unknown): string => {
@@ -92,8 +95,8 @@ const canonical = (value: unknown): string => {
 };
 
 /** The bytes whose hash is in the tree. */
-export const leafOf = ({ body }: Draft, recordTime: Date): Buffer => {
-  const leaf = Buffer.from(canonical({ ...body, recordTime: recordTime.toISOString() }), 'utf8');
+export const leafOf = ({ head, tail }: Draft, recordTime: Date): Buffer => {
+  const leaf = Buffer.from(`${head},"recordTime":"${recordTime.toISOString()}",${tail}`, 'utf8');
   if (leaf.length > MAX_LEAF_BYTES) throw invalid('event', `has ${leaf.length} bytes as an entry; at most ${MAX_LEAF_BYTES} are taken`);
   return leaf;
 };
