@@ -68,6 +68,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService/DestroyScope': [store, worker],
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
     'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
+    'strongroom.keys.v1.ImportService': [operator],
     'strongroom.keys.v1.KeyService': [store],
     'strongroom.keys.v1.KeyService/GetMasterKeyStatus': [operator],
     'strongroom.keys.v1.KeyService/RotateMasterKey': [operator],
@@ -75,6 +76,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.KeyService/GetRootKey': [store, worker, operator],
   },
   audit: peer(stack, 'audit'),
+  tokenKeyFile: keyFile('keys-token.key'),
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
@@ -106,7 +108,7 @@ const migrateOf = (stack: Stack, service: Service): z.input<typeof migrateConfig
 
 export const writeConfigs = (stack: Stack): void => {
   mkdirSync(folderOf(stack), { recursive: true });
-  for (const name of ['audit-signing.key', 'token.key']) ensureKeyFile(join(stack.state, name));
+  for (const name of ['audit-signing.key', 'token.key', 'keys-token.key']) ensureKeyFile(join(stack.state, name));
   mkdirSync(join(stack.state, 'master-keys'), { recursive: true, mode: 0o700 });
   const configs: Record<Service, unknown> = { audit: auditOf(stack), keys: keysOf(stack), store: storeOf(stack), worker: workerOf(stack) };
   const write = (file: string, config: unknown) => writeIfChanged(file, `${JSON.stringify(config, undefined, 2)}\n`);

@@ -9,6 +9,8 @@ export const keysConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
   audit: peerSchema,
+  /** Seals page tokens; the same for all replicas. */
+  tokenKeyFile: fileSchema,
   /** The keys that seal the root keys of the soft backend. */
   masterKeys: z.strictObject({
     /** A folder of their own, the same for all replicas, in no backup of the database. */

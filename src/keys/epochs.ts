@@ -3,18 +3,15 @@
 // can be repeated; one replica at a time makes it, all of them watch the schedule.
 import type { Event } from '../kernel/audit.ts';
 import { notFound } from '../kernel/errors.ts';
-import { describe, type Log } from '../kernel/log.ts';
+import type { Log } from '../kernel/log.ts';
 import { enqueue, type Relay } from '../kernel/outbox.ts';
+import { openChore, RETRY_MS, untilDue, type Chore } from './chores.ts';
 import type { KeyFiles } from './key-files.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
 import type { OwnEvent } from './own-event.ts';
-import { BEGIN, renewSome, type Place, type Renewing } from './renewal.ts';
+import { BEGIN, renewImportJobs, renewSome, type Place, type Renewing } from './renewal.ts';
 import { lead, recordDestroyed, recordEmpty, selectDelays, selectDue, selectMasterKeys, tryLead } from './sql/master-keys.ts';
-
-const LONGEST_MS = 60_000;
-const RETRY_MS = 5_000;
-const SHORTEST_MS = 50;
 
 export interface Schedule {
   /** Null: only on request. */
@@ -54,6 +51,7 @@ export const rotateMasterKey = async ({ keys, files, log }: EpochOptions, curren
 export const renewRootKeys = async ({ keys, ownEvent, log }: EpochOptions, stopped: () => boolean): Promise<boolean> => {
   const old = (await selectMasterKeys(keys.db.read)).filter(({ state, empty_time }) => state === 'PREVIOUS' && empty_time === null);
   for (const { id } of old) {
+    if (!(await renewImportJobs(keys, id, ownEvent))) return false;
     for (let place: Place | undefined = BEGIN; place && !stopped();) {
       keys.relay.assertHealthy();
       const step = await renewSome(keys, id, place, ownEvent);
@@ -105,48 +103,21 @@ export const advance = async (options: EpochOptions, stopped: () => boolean): Pr
   await destroyMasterKeys(options);
   await masterKeys.refresh();
   const next = await selectDelays(keys.db.read, rotateEveryMs, keepForMs);
-  return Math.max(SHORTEST_MS, Math.min(LONGEST_MS, next.rotate ?? Infinity, next.destroy ?? Infinity));
+  return untilDue(next.rotate, next.destroy);
 };
 
-export interface Epochs extends AsyncDisposable {
-  /** Something may be due; the first time, the watch over the schedule begins. */
-  kick(): void;
+export interface Epochs extends Chore {
   /** Replaces this master key, if it is still the current one; the rest is done behind it. */
   rotate(currentId: string, event: RotationEvent): Promise<void>;
 }
 
 export const openEpochs = (options: EpochOptions): Epochs => {
-  let stopped = false;
-  let again = false;
-  let running: Promise<void> | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const kick = (): void => {
-    clearTimeout(timer);
-    again = true;
-    if (running || stopped) return;
-    again = false;
-    running = advance(options, () => stopped)
-      .catch((error: unknown) => {
-        options.log.warn({ error: describe(error) }, 'master keys could not be looked after; trying again');
-        return RETRY_MS;
-      })
-      .then((ms) => {
-        running = undefined;
-        if (stopped) return;
-        if (again) kick();
-        else timer = setTimeout(kick, ms);
-      });
-  };
+  const chore = openChore('master keys', (stopped) => advance(options, stopped), options.log);
   return {
-    kick,
+    ...chore,
     rotate: async (currentId, event) => {
       await rotateMasterKey(options, currentId, event);
-      kick();
-    },
-    [Symbol.asyncDispose]: async () => {
-      stopped = true;
-      clearTimeout(timer);
-      await running;
+      chore.kick();
     },
   };
 };

@@ -3,16 +3,18 @@ import { join } from 'node:path';
 import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
-import { readConfig } from '../kernel/config.ts';
+import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
+import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { keysConfig } from './config.ts';
 import { openEpochs } from './epochs.ts';
+import { openExpiry } from './expiry.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
@@ -48,9 +50,11 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const relay = stack.use(openRelay(db, replay.watch(auditor), log));
   const schedule = { rotateEveryMs, keepForMs };
   const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
-  replay.onDone(() => epochs.kick());
+  const expiry = stack.use(openExpiry({ db, backend, relay, ownEvent, log }));
+  replay.onDone(() => [epochs, expiry].forEach((chore) => chore.kick()));
   const scopeKeys = openScopeKeys(db, backend, replay);
-  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule };
+  const pages = pageTokens(readKeyFile(config.tokenKeyFile));
+  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule, expiry, pages };
   // The allowlist is all: only services call this one. What binds a call to its instance is checked with the key.
   stack.use(
     await serve({

@@ -7,11 +7,15 @@ export interface KeyRingPath {
 export interface RootKeyPath extends KeyRingPath {
   key: string;
 }
+export interface ImportJobPath extends KeyRingPath {
+  job: string;
+}
 
 const ID = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const KEY_RING = new RegExp(`^keyRings/(${ID})$`);
 const ROOT_KEY = new RegExp(`^keyRings/(${ID})/keys/(${ID})$`);
+const IMPORT_JOB = new RegExp(`^keyRings/(${ID})/importJobs/(${ID})$`);
 const SCOPE = new RegExp(`^scopes/(${UUID})$`);
 const MASTER_KEY = /^[0-9a-f]{16}$/;
 const ONLY_ID = new RegExp(`^${ID}$`);
@@ -34,6 +38,11 @@ export const parseRootKey = (text: string, field = 'name'): RootKeyPath => {
   return { keyRing, key };
 };
 
+export const parseImportJob = (text: string, field = 'name'): ImportJobPath => {
+  const [keyRing = '', job = ''] = match(IMPORT_JOB, text, field, `keyRings/{key_ring}/importJobs/{import_job}, each ID ${ID_RULE}`);
+  return { keyRing, job };
+};
+
 export const parseMasterKeyId = (text: string, field: string): string => {
   if (!MASTER_KEY.test(text)) throw invalid(field, 'must be 16 hexadecimal digits in lower case', 'MALFORMED_NAME');
   return text;
@@ -54,5 +63,6 @@ export const parseUuid = (text: string, field: string): string => {
 };
 
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
+export const importJobName = ({ keyRing, job }: ImportJobPath): string => `keyRings/${keyRing}/importJobs/${job}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

@@ -49,6 +49,13 @@ const rootKeys = ({ db, backend }: Applying, entries: readonly Destroyed[]): Pro
     return versions.length;
   });
 
+/** Expired material is of no use in an older database either, and the watch over it forgets it; what is left is the epoch. */
+const expiredMaterial = ({ db }: Applying, entries: readonly Destroyed[]): Promise<number> =>
+  db.transaction(async (tx) => {
+    await raiseBeyond(tx, entries);
+    return 0;
+  });
+
 /** A master key that was made after the backup: the database must know it, or nothing would ever destroy it. */
 const newMasterKeys = ({ db, files }: Applying, entries: readonly Destroyed[]): Promise<number> =>
   db.transaction(async (tx) => {
@@ -81,6 +88,7 @@ const masterKeys = async ({ db, files }: Applying, entries: readonly Destroyed[]
 export const APPLY = {
   'keys.scope.destroy': scopes,
   'keys.rootkey.destroy': rootKeys,
+  'keys.rootkey.material.expire': expiredMaterial,
   'keys.masterkey.rotate': newMasterKeys,
   'keys.masterkey.destroy': masterKeys,
 } as const;

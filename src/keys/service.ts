@@ -17,6 +17,7 @@ import { getRootKey } from './rpc/get-root-key.ts';
 import { getScope } from './rpc/get-scope.ts';
 import { rotateMasterKey } from './rpc/rotate-master-key.ts';
 import { unwrapDek } from './rpc/unwrap-dek.ts';
+import { importRegistrations } from './service-import.ts';
 
 /** 1000 items of some 500 bytes; what names its end callers at length fits fewer. */
 const batch: Limits = { requestBytes: 4 * 1024 * 1024, deadlineMs: 10_000 };
@@ -133,5 +134,6 @@ export const registrations = (keys: Keys): Registration[] => {
         handler: run(batchUnwrapDeks),
       },
     }),
+    ...importRegistrations(keys),
   ];
 };

@@ -11,9 +11,11 @@ import type { Auditor, Event } from '../../src/kernel/audit.ts';
 import type { Db } from '../../src/kernel/db.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { openRelay } from '../../src/kernel/outbox.ts';
+import { pageTokens } from '../../src/kernel/page.ts';
 import type { Call } from '../../src/kernel/table.ts';
 import { unwrapDek, wrapDek } from '../../src/keys/dek.ts';
 import { openEpochs, type EpochOptions } from '../../src/keys/epochs.ts';
+import { openExpiry, type ExpiryOptions } from '../../src/keys/expiry.ts';
 import { openKeyFiles, type KeyFiles } from '../../src/keys/key-files.ts';
 import type { Keys } from '../../src/keys/keys.ts';
 import { openMasterKeys } from '../../src/keys/master-keys.ts';
@@ -98,7 +100,10 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
   const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined });
-  const keys: Keys = { db, backend, relay, files, epochs, schedule, scopeKeys: openKeys() };
+  const expiryOptions: ExpiryOptions = { db, backend, relay, ownEvent, log: silentLog };
+  const expiry = stack.use(openExpiry(expiryOptions));
+  const pages = pageTokens(Buffer.alloc(32));
+  const keys: Keys = { db, backend, relay, files, epochs, schedule, expiry, pages, scopeKeys: openKeys() };
   const disposer = stack.move();
 
   return {
@@ -113,11 +118,13 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
       const request = { scopeUid: randomUUID(), rootKey, instanceUid, callContext: undefined };
       const scope = await createScope(keys, request, callOf('keys.scope.create'));
       const place = placeOf(scope);
-      return { scope, wrappedDek: await keys.scopeKeys.lend(place.scopeUid, (key) => wrapDek(key, DEK, place)) };
+      const lend = await keys.scopeKeys.confirm(callOf('keys.dek.generate'));
+      return { scope, wrappedDek: await lend(place.scopeUid, (key) => wrapDek(key, DEK, place)) };
     },
     opens: async ({ scope, wrappedDek }) => {
       const place = placeOf(scope);
-      return openKeys().lend(place.scopeUid, (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
+      const lend = await openKeys().confirm(callOf('keys.dek.unwrap'));
+      return lend(place.scopeUid, (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
     },
     [Symbol.asyncDispose]: () => disposer[Symbol.asyncDispose](),
   };

@@ -2,6 +2,7 @@ import type { CreateScopeRequest, Scope } from '../../gen/strongroom/keys/v1/env
 import { AppError, invalid, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import { factsOf } from '../call-context.ts';
+import { materialExpired } from '../imported.ts';
 import type { Keys } from '../keys.ts';
 import { toScope } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -41,7 +42,8 @@ const createUnder = async (keys: Keys, { scopeUid, instanceUid, path, name }: Wa
   const renewed = () => new AppError('CONFLICT', `${name} was renewed or destroyed meanwhile; try again`);
   const version = (await selectVersions(keys.db.read, rootKey.key_uid)).find((v) => v.version === rootKey.primary_version);
   if (!version) throw renewed();
-  const ref = { keyUid: rootKey.key_uid, ...version };
+  if (version.is_expired) throw materialExpired();
+  const ref = { keyUid: rootKey.key_uid, version: version.version, ref: version.ref };
   const wrappedKey = await wrapNewScopeKey(keys.backend, ref, scopeUid, instanceUid, call.deadline);
 
   return mutate(keys, call, async (tx) => {

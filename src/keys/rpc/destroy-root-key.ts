@@ -15,7 +15,7 @@ export const destroyRootKey = (keys: Keys, request: DestroyRootKeyRequest, call:
   return destroy(keys, call, async (tx) => {
     const row = await lockRootKey(tx, path);
     if (!row) throw notFound('root key', request.name);
-    call.annotate({ instanceUid: row.owner, attributes: { key: row.key_uid } });
+    call.annotate({ instanceUid: row.owner ?? '', attributes: { key: row.key_uid } });
     if (row.state === 'DESTROYED') return { reply: toRootKey(row), destroyed: false };
     if (row.scope_count > 0n) throw inUse(request.name, row.scope_count);
     for (const version of await selectVersions(tx, row.key_uid))

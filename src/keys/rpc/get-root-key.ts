@@ -9,6 +9,6 @@ import { selectRootKey } from '../sql/root-keys.ts';
 export const getRootKey = async (keys: Keys, request: GetRootKeyRequest, call: Call): Promise<RootKey> => {
   const row = await selectRootKey(keys.db.read, parseRootKey(request.name));
   if (!row) throw notFound('root key', request.name);
-  call.annotate({ instanceUid: row.owner });
+  call.annotate({ instanceUid: row.owner ?? '' });
   return toRootKey(row);
 };

@@ -1,5 +1,6 @@
 // Tables `scopes` and `keys_epoch`.
 import type { Queryable } from '../../kernel/db.ts';
+import { EXPIRED } from './root-keys.ts';
 
 export interface ScopeRow {
   scope_uid: string;
@@ -11,11 +12,15 @@ export interface ScopeRow {
   key_version: number;
   wrapped_key: Buffer | null;
   ref: Buffer | null;
+  is_expired: boolean;
+  /** Milliseconds until the material of the root key expires; null if it does not. */
+  usable_ms: number | null;
   create_time: Date;
   destroy_time: Date | null;
 }
 
 const COLUMNS = `s.scope_uid, s.instance_uid, s.key_uid, k.key_ring, k.key_id, k.state as key_state, s.key_version, s.wrapped_key, v.ref,
+  ${EXPIRED} as is_expired, (extract(epoch from v.material_expire_time - now()) * 1000)::float8 as usable_ms,
   s.create_time, s.destroy_time`;
 const FROM = `from scopes s join root_keys k using (key_uid) join root_key_versions v on v.key_uid = s.key_uid and v.version = s.key_version`;
 
