@@ -10,8 +10,9 @@ import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { DELETION_CALLS, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
+import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 
-export interface Targets extends Tenant, DeletionTargets {
+export interface Targets extends Tenant, DeletionTargets, ImportTargets {
   secret: string;
   scope: string;
   context: DekContext;
@@ -61,6 +62,7 @@ export const makeTargets = async (
   return {
     ...tenant,
     ...(await makeDeletionTargets(operator, instance, group)),
+    ...(await makeImportTargets(operator)),
     secret,
     scope,
     context,
@@ -93,6 +95,7 @@ const event = (): Event =>
 /** By service and method. */
 export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
+  ...IMPORT_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),
   'InstanceService/ListInstances': (as, _, o) => as.instances.listInstances({}, o),

@@ -61,6 +61,12 @@ keys.v1.KeyService/GetRootKey                         yes      -       -      - 
 keys.v1.KeyService/DestroyRootKey                     -        -       -      -        -   -    -         -       -     -    yes    -
 keys.v1.KeyService/GetMasterKeyStatus                 yes      -       -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyService/RotateMasterKey                    yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/CreateImportJob                 yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/GetImportJob                    yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/ListImportJobs                  yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/ImportRootKey                   yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/ImportRootKeyVersion            yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/ReimportMaterial                yes      -       -      -        -   -    -         -       -     -    -      -
 keys.v1.EnvelopeService/CreateScope                   -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/GetScope                      yes      -       -      -        -   -    -         -       yes   -    yes    -
 keys.v1.EnvelopeService/BatchGetScopes                -        -       -      -        -   -    -         -       yes   -    yes    -

@@ -10,6 +10,7 @@ import { HealthService } from '../../src/gen/grpc/health/v1/health.ts';
 import { AuditServiceService } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
+import { ImportServiceService } from '../../src/gen/strongroom/keys/v1/import_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
@@ -117,6 +118,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     watchPurge: stream(store, PurgeServiceService.watchPurge),
     keys: unary(keys, KeyServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
+    imports: unary(keys, ImportServiceService),
     auditLog: unary(audit, AuditServiceService),
     auditWriter: unary(audit, AuditWriterServiceService),
     health: {
