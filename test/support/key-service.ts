@@ -59,6 +59,7 @@ export interface ReplicaOptions {
 export interface Replica extends AsyncDisposable {
   readonly keys: Keys;
   readonly options: EpochOptions;
+  readonly expiryOptions: ExpiryOptions;
   newRootKey(): Promise<{ name: string; owner: string }>;
   newScope(rootKey: { name: string; owner: string }): Promise<Sealed>;
   /** Whether what was sealed under the scope opens, past every cache. */
@@ -109,6 +110,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   return {
     keys,
     options: epochOptions,
+    expiryOptions,
     newRootKey: async () => {
       const owner = randomUUID();
       const request = { parent: 'keyRings/provider', rootKeyId: owner, owner, correlationId: '' };
