@@ -8,6 +8,8 @@ export interface ImportTargets {
   imports: {
     job: string;
     key: string;
+    /** Whose material has expired: a version that no rotation of the master key renews. */
+    expired: string;
     /** Each of these is taken once. */
     first: WrappedMaterial;
     next: WrappedMaterial;
@@ -17,9 +19,11 @@ export interface ImportTargets {
 
 export const makeImportTargets = async (operator: Clients): Promise<ImportTargets> => {
   const material = newMaterial();
-  const [key, ...jobs] = await Promise.all([importKey(operator, '', material), ...[1, 2, 3].map(() => newImportJob(operator))]);
+  const jobs = await Promise.all([1, 2, 3].map(() => newImportJob(operator)));
+  const key = await importKey(operator, '', newMaterial());
+  const expired = await importKey(operator, '', material, 1);
   const [first, next, again] = jobs.map((job, i) => offerFor(job, i === 2 ? material : newMaterial()));
-  return { imports: { job: jobs[0]!.name, key: key.name, first: first!, next: next!, again: again! } };
+  return { imports: { job: jobs[0]!.name, key: key.name, expired: expired.name, first: first!, next: next!, again: again! } };
 };
 
 type MakeCall = (as: Clients, on: ImportTargets, options: Options) => Promise<unknown>;
@@ -34,5 +38,5 @@ export const IMPORT_CALLS: Readonly<Record<string, MakeCall>> = {
   'ImportService/ImportRootKeyVersion': (as, on, o) =>
     as.imports.importRootKeyVersion({ name: on.imports.key, material: on.imports.next }, o),
   'ImportService/ReimportMaterial': (as, on, o) =>
-    as.imports.reimportMaterial({ name: on.imports.key, version: 1, material: on.imports.again }, o),
+    as.imports.reimportMaterial({ name: on.imports.expired, version: 1, material: on.imports.again }, o),
 };

@@ -48,9 +48,10 @@ const reimport = async (name: string, material: Buffer, version = 1, expireTime?
 describe('material that expires', () => {
   it('is of no use within a second, cached or not, in both replicas, and is forgotten; brought back, all opens', async () => {
     const begin = await sizeOf(auditor);
-    const [material, expireTime] = [newMaterial(), inSeconds(5)];
-    const key = await importKey(operator, instanceUid, material, expireTime);
-    expect(key.importedVersions).toEqual([{ version: 1, present: true, expireTime }]);
+    const material = newMaterial();
+    const key = await importKey(operator, instanceUid, material, 5);
+    expect(key.importedVersions).toEqual([{ version: 1, present: true, expireTime: expect.any(Date) }]);
+    const expireTime = key.importedVersions[0]!.expireTime!;
     const used = await scopeUnder(key.name);
     const unused = await scopeUnder(key.name);
     expect((await used.unwrapBySecond()).dek).toEqual(used.dek);
@@ -92,8 +93,8 @@ describe('material that expires', () => {
   });
 
   it('in a batch fails its own items only', async () => {
-    const key = await importKey(operator, instanceUid, newMaterial(), inSeconds(2));
     const living = await scopeUnder((await importKey(operator, instanceUid, newMaterial())).name);
+    const key = await importKey(operator, instanceUid, newMaterial(), 2);
     const dying = await scopeUnder(key.name);
     await sleep(2_500);
     const requests = [dying, living].map(({ scope }) => ({
@@ -108,7 +109,7 @@ describe('material that expires', () => {
 
   it('can be given a later time before it has expired, and then goes on, but no earlier one', async () => {
     const material = newMaterial();
-    const key = await importKey(operator, instanceUid, material, inSeconds(4));
+    const key = await importKey(operator, instanceUid, material, 4);
     const { unwrap, dek } = await scopeUnder(key.name);
     const sooner = reimport(key.name, material, 1, inSeconds(2));
     expect(await properRefusalOf(sooner)).toMatchObject({ reason: 'INVALID_FIELD', fields: ['material.expire_time'] });
@@ -120,7 +121,7 @@ describe('material that expires', () => {
 
   it('is brought back by the same material only, to a version that is there, and the job is not spent by what is refused', async () => {
     const material = newMaterial();
-    const key = await importKey(operator, instanceUid, material, inSeconds(1));
+    const key = await importKey(operator, instanceUid, material, 1);
     await sleep(1_200);
     const job = await newImportJob(operator);
     const bring = (version: number, what: Buffer, name = key.name) =>
@@ -131,7 +132,7 @@ describe('material that expires', () => {
     expect(await properRefusalOf(bring(0, material))).toMatchObject({ fields: ['version'] });
     const { name: made } = await store.keys.createRootKey({ parent: 'keyRings/customer', rootKeyId: randomUUID(), owner: randomUUID() });
     expect(await properRefusalOf(bring(1, material, made))).toMatchObject({ fields: ['name'] });
-    const other = await importKey(operator, instanceUid, newMaterial(), inSeconds(1));
+    const other = await importKey(operator, instanceUid, newMaterial(), 1);
     expect(await properRefusalOf(bring(1, material, other.name))).toMatchObject(mismatch);
     expect(await operator.imports.getImportJob({ name: job.name })).toMatchObject({ attemptsLeft: 5, rootKey: '' });
     const call = { name: key.name, version: 1, material: offerFor(job, material) };

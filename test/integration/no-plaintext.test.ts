@@ -71,7 +71,7 @@ const useSecrets = async (): Promise<{ uid: string; name: string }> => {
 const keepKeys = async (uid: string): Promise<void> => {
   const file = (name: string) => readFileSync(join(stack.state, name));
   const masterKeys = readdirSync(join(stack.state, 'master-keys')).map((name) => join('master-keys', name));
-  for (const name of ['token.key', 'audit-signing.key', ...masterKeys]) keep(name, file(name));
+  for (const name of ['token.key', 'keys-token.key', 'audit-signing.key', ...masterKeys]) keep(name, file(name));
   const scope = `scopes/${tenant.groupUid}`;
   const context = (version: number) => ({ instanceUid: tenant.instanceUid, resourceUid: uid, version });
   for (const version of [1, 90, 91]) {
@@ -105,6 +105,9 @@ beforeAll(async () => {
   await bind(operator!, tenant.group, spiffeIdOf('app'), Role.WRITER, Role.SECRETS_READER);
   const { uid } = await useSecrets();
   await keepKeys(uid);
+  const material = newMaterial();
+  keep('imported material', material);
+  await importKey(operator!, tenant.instanceUid, material);
   leaves = (await entriesOf(auditor!, {})).map(({ leaf }) => leaf);
   await withDatabase(stack, 'store', (superuser) => superuser.query('checkpoint'), 'superuser');
 });

@@ -34,11 +34,9 @@ export const offerFor = (job: ImportJob, material: Buffer, expireTime?: Date): W
   expireTime,
 });
 
-/** A root key of the material, for the instance. */
-export const importKey = async (as: Clients, owner: string, material: Buffer, expireTime?: Date) =>
-  as.imports.importRootKey({
-    parent: RING,
-    rootKeyId: newId('k'),
-    owner,
-    material: offerFor(await newImportJob(as), material, expireTime),
-  });
+/** A root key of the material, for the instance. Time runs from when the job is there, which can take a while. */
+export const importKey = async (as: Clients, owner: string, material: Buffer, expireInSeconds?: number) => {
+  const job = await newImportJob(as);
+  const expireTime = expireInSeconds === undefined ? undefined : new Date(Date.now() + expireInSeconds * 1_000);
+  return as.imports.importRootKey({ parent: RING, rootKeyId: newId('k'), owner, material: offerFor(job, material, expireTime) });
+};
