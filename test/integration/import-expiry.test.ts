@@ -63,7 +63,7 @@ describe('material that expires', () => {
           await unwrap();
           last = Math.max(last, Date.now());
         } catch (error) {
-          return await properRefusalOf(Promise.reject(error as Error));
+          return await properRefusalOf(Promise.reject(error));
         }
         await sleep(20);
       }

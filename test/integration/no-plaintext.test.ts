@@ -10,6 +10,7 @@ import { Secret, CreateSecretRequest } from '../../src/gen/strongroom/secrets/v1
 import { contextOf, u32, unwrapKey, uuidBytes } from '../../src/keys/wrap.ts';
 import { entriesOf } from '../support/audit-log.ts';
 import { clientsOf, connectWith, materialOf, refusalOf } from '../support/clients.ts';
+import { importKey, newMaterial } from '../support/import.ts';
 import { foundBelow, foundIn, needlesOf, type Needle } from '../support/plaintext.ts';
 import { callRaw } from '../support/refusals.ts';
 import { dataOf, withDatabase } from '../support/stack.ts';

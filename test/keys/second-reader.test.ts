@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { hasSecondReader, readWithOther, type Step } from '../support/second-reader.ts';
 
-const read = <T>(name: string): T => JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8')) as T;
+const read = (name: string): unknown => JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
 type Fields = Record<string, string> & { version: number };
 interface Vector {
   name: string;
@@ -15,10 +15,10 @@ interface Vector {
   sealed: string;
   payload: string;
 }
-const soft = read<Fields>('keys/soft-v1.json');
-const imported = read<Fields>('keys/imported-v2.json');
-const deks = read<{ vectors: Vector[] }>('keys/dek-v1.json').vectors;
-const payloads = read<{ vectors: Vector[] }>('envelope/payload-v1.json').vectors;
+const soft = read('keys/soft-v1.json') as Fields;
+const imported = read('keys/imported-v2.json') as Fields;
+const deks = (read('keys/dek-v1.json') as { vectors: Vector[] }).vectors;
+const payloads = (read('envelope/payload-v1.json') as { vectors: Vector[] }).vectors;
 
 const { masterKey, keyUid, version, scopeUid, instanceUid, jobUid, jobName, nonce, proof } = imported as Required<typeof imported>;
 const rootOf = (blob: string, field = {}): Step => ({ open: 'root', key: masterKey!, blob, keyUid, version, ...field });
