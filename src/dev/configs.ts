@@ -68,15 +68,18 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService/DestroyScope': [store, worker],
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
     'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
-    'strongroom.keys.v1.ImportService': [operator],
-    'strongroom.keys.v1.KeyService': [store],
-    'strongroom.keys.v1.KeyService/GetMasterKeyStatus': [operator],
-    'strongroom.keys.v1.KeyService/RotateMasterKey': [operator],
-    'strongroom.keys.v1.KeyService/DestroyRootKey': [worker],
-    'strongroom.keys.v1.KeyService/GetRootKey': [store, worker, operator],
+    // Grants decide.
+    'strongroom.keys.v1.ImportService': ['*'],
+    'strongroom.keys.v1.KeyRingService': ['*'],
+    'strongroom.keys.v1.KeyService': ['*'],
+    'strongroom.keys.v1.KeyVersionService': ['*'],
+    'strongroom.keys.v1.GrantService': ['*'],
   },
   audit: peer(stack, 'audit'),
-  tokenKeyFile: keyFile('keys-token.key'),
+  administrators: [operator],
+  provisioners: [store],
+  purgers: [worker],
+  tokenKeyFile: keyFile('token.key'),
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
@@ -108,7 +111,7 @@ const migrateOf = (stack: Stack, service: Service): z.input<typeof migrateConfig
 
 export const writeConfigs = (stack: Stack): void => {
   mkdirSync(folderOf(stack), { recursive: true });
-  for (const name of ['audit-signing.key', 'token.key', 'keys-token.key']) ensureKeyFile(join(stack.state, name));
+  for (const name of ['audit-signing.key', 'token.key']) ensureKeyFile(join(stack.state, name));
   mkdirSync(join(stack.state, 'master-keys'), { recursive: true, mode: 0o700 });
   const configs: Record<Service, unknown> = { audit: auditOf(stack), keys: keysOf(stack), store: storeOf(stack), worker: workerOf(stack) };
   const write = (file: string, config: unknown) => writeIfChanged(file, `${JSON.stringify(config, undefined, 2)}\n`);

@@ -1,6 +1,6 @@
 // The key service's configuration.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema } from '../kernel/config.ts';
+import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, spiffeIdSchema } from '../kernel/config.ts';
 
 /** As long as a read that is under way may take. */
 const SHORTEST_KEEP_MS = 5_000;
@@ -9,8 +9,16 @@ export const keysConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
   audit: peerSchema,
-  /** Seals page tokens; the same for all replicas. */
+  /** Manager of all key rings, so that there is always somebody. */
+  administrators: z.array(spiffeIdSchema).min(1),
+  /** Services that make provider-managed root keys for their instances, and register scopes under them. */
+  provisioners: z.array(spiffeIdSchema).default([]),
+  /** Services that end what was deleted: they destroy provider-managed root keys. */
+  purgers: z.array(spiffeIdSchema).default([]),
+  /** 32 random bytes: page tokens are sealed under a key derived from it. The same for all replicas. */
   tokenKeyFile: fileSchema,
+  /** The shortest interval of a rotation policy. */
+  rotationMinimum: durationSchema.default(86_400_000),
   /** The keys that seal the root keys of the soft backend. */
   masterKeys: z.strictObject({
     /** A folder of their own, the same for all replicas, in no backup of the database. */

@@ -3,15 +3,19 @@
 // can be repeated; one replica at a time makes it, all of them watch the schedule.
 import type { Event } from '../kernel/audit.ts';
 import { notFound } from '../kernel/errors.ts';
-import type { Log } from '../kernel/log.ts';
+import { describe, type Log } from '../kernel/log.ts';
 import { enqueue, type Relay } from '../kernel/outbox.ts';
-import { openChore, RETRY_MS, untilDue, type Chore } from './chores.ts';
 import type { KeyFiles } from './key-files.ts';
+import { openLoop } from './loop.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
 import type { OwnEvent } from './own-event.ts';
 import { BEGIN, renewImportJobs, renewSome, type Place, type Renewing } from './renewal.ts';
 import { lead, recordDestroyed, recordEmpty, selectDelays, selectDue, selectMasterKeys, tryLead } from './sql/master-keys.ts';
+
+const LONGEST_MS = 60_000;
+const RETRY_MS = 5_000;
+const SHORTEST_MS = 50;
 
 export interface Schedule {
   /** Null: only on request. */
@@ -103,21 +107,29 @@ export const advance = async (options: EpochOptions, stopped: () => boolean): Pr
   await destroyMasterKeys(options);
   await masterKeys.refresh();
   const next = await selectDelays(keys.db.read, rotateEveryMs, keepForMs);
-  return untilDue(next.rotate, next.destroy);
+  return Math.max(SHORTEST_MS, Math.min(LONGEST_MS, next.rotate ?? Infinity, next.destroy ?? Infinity));
 };
 
-export interface Epochs extends Chore {
+export interface Epochs extends AsyncDisposable {
+  /** Something may be due; the first time, the watch over the schedule begins. */
+  kick(): void;
   /** Replaces this master key, if it is still the current one; the rest is done behind it. */
   rotate(currentId: string, event: RotationEvent): Promise<void>;
 }
 
 export const openEpochs = (options: EpochOptions): Epochs => {
-  const chore = openChore('master keys', (stopped) => advance(options, stopped), options.log);
+  const loop = openLoop((stopped) =>
+    advance(options, stopped).catch((error: unknown) => {
+      options.log.warn({ error: describe(error) }, 'master keys could not be looked after; trying again');
+      return RETRY_MS;
+    }),
+  );
   return {
-    ...chore,
+    kick: () => loop.kick(),
     rotate: async (currentId, event) => {
       await rotateMasterKey(options, currentId, event);
-      chore.kick();
+      loop.kick();
     },
+    [Symbol.asyncDispose]: () => loop[Symbol.asyncDispose](),
   };
 };

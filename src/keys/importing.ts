@@ -11,8 +11,9 @@ import { digestOfOffer, proofMessage, type Offer } from './material.ts';
 import { importJobName, parseImportJob, rootKeyName, type ImportJobPath, type RootKeyPath } from './names.ts';
 import { countAttempt, lockImportJob, spendImportJob, type ImportJobRow } from './sql/import-jobs.ts';
 import { holdCurrent } from './sql/master-keys.ts';
-import { isKnownMaterial } from './sql/material.ts';
-import { lockRootKey, type ImportedMaterial, type RootKeyRow } from './sql/root-keys.ts';
+import { isKnownMaterial, type ImportedMaterial } from './sql/material.ts';
+import { lockRootKey, selectKeyId, type RootKeyRow } from './sql/root-keys.ts';
+import { assertAllows, type Operation } from './state.ts';
 
 /** What a caller brings, parsed. */
 export interface Import {
@@ -35,12 +36,12 @@ export const parseImport = (
   return { job, wrappedMaterial, proof, expireTime };
 };
 
-/** An imported root key that is not destroyed, locked. */
-export const lockImported = async (tx: Queryable, path: RootKeyPath): Promise<RootKeyRow> => {
+/** An imported root key whose state allows the operation, locked. */
+export const lockImported = async (tx: Queryable, path: RootKeyPath, operation: Operation): Promise<RootKeyRow> => {
   const [row, name] = [await lockRootKey(tx, path), rootKeyName(path)];
   if (!row) throw notFound('root key', name);
-  if (!row.is_imported) throw invalid('name', `must be an imported key; the material of ${name} was made here`);
-  if (row.state === 'DESTROYED') throw new AppError('KEY_DESTROYED', `${name} was destroyed`, { metadata: { resource: name } });
+  if (row.origin !== 'IMPORTED') throw invalid('name', `must be an imported key; the material of ${name} was made here`);
+  assertAllows(name, row.state, operation);
   return row;
 };
 
@@ -82,8 +83,8 @@ const reject = async (tx: Queryable, job: ImportJobRow, name: string, call: Call
 };
 
 /** True if this very call has been made before, and its answer was lost. */
-const isRepeated = (job: ImportJobRow, keyId: string, offer: Offer): boolean =>
-  job.spent_key_id === keyId && job.spent_digest?.equals(digestOfOffer(offer)) === true;
+const isRepeated = async (tx: Queryable, job: ImportJobRow, path: RootKeyPath, offer: Offer): Promise<boolean> =>
+  job.spent_digest?.equals(digestOfOffer(offer)) === true && job.spent_key_id === (await selectKeyId(tx, path));
 
 const takeIn = async (keys: Keys, tx: Queryable, job: ImportJobRow, offer: Offer, call: Call, wanted: Import, at: Destination) => {
   await holdCurrent(tx);
@@ -100,14 +101,14 @@ const takeIn = async (keys: Keys, tx: Queryable, job: ImportJobRow, offer: Offer
 };
 
 /**
- * Imports for the root key `keyId`. `destination` finds where the material goes, or throws; it is asked only when the job would
+ * Imports for the root key of that name. `destination` finds where the material goes, or throws; it is asked only when the job would
  * take it. `answer` reads what is there after it, or was there after the same call before.
  */
 export const importInto = async <Reply>(
   keys: Keys,
   call: Call,
   wanted: Import,
-  keyId: string,
+  path: RootKeyPath,
   destination: (tx: Queryable) => Promise<Destination>,
   answer: (tx: Queryable) => Promise<Reply>,
 ): Promise<Reply> => {
@@ -118,7 +119,7 @@ export const importInto = async <Reply>(
       const job = await lockImportJob(tx, wanted.job);
       if (!job) throw notFound('import job', name);
       const offer = { ...wanted, message: proofMessage(name, job.nonce) };
-      if (!isRepeated(job, keyId, offer)) {
+      if (!(await isRepeated(tx, job, path, offer))) {
         if (job.state === 'SPENT') throw spent(name);
         if (job.state === 'EXPIRED') throw ended(name);
         const at = await destination(tx);
@@ -139,6 +140,6 @@ export const importInto = async <Reply>(
     });
   keys.relay.kick();
   if (outcome instanceof AppError) throw outcome;
-  keys.expiry.kick();
+  keys.chores.kick();
   return outcome;
 };

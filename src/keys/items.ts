@@ -37,12 +37,16 @@ const draftOf = (request: DekRequest, place: DekPlace): EntryDraft => ({
   attributes: { scope: place.scopeUid, version: String(place.version) },
 });
 
-type Use<Request, Response> = (scopeKey: Buffer, place: DekPlace, request: Request) => Response;
+/** What is done with a scope's key, and how. */
+export interface Use<Request, Response> {
+  operation: 'wrap' | 'unwrap';
+  run: (scopeKey: Buffer, place: DekPlace, request: Request) => Response;
+}
 
 const useKey = <Request, Response>(lend: Lend, request: Request, place: DekPlace, use: Use<Request, Response>): Promise<Response> =>
-  lend(place.scopeUid, (scopeKey, instanceUid) => {
+  lend(place.scopeUid, use.operation, (scopeKey, instanceUid) => {
     if (instanceUid !== place.instanceUid) throw invalid('context.instance_uid', 'is not the instance of the scope');
-    return use(scopeKey, place, request);
+    return use.run(scopeKey, place, request);
   });
 
 /** A call with one item: what fails it fails the call. */

@@ -12,17 +12,22 @@ import { openRelay } from '../kernel/outbox.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
+import { openAuthorization } from './authorize.ts';
+import { openChores } from './chores.ts';
 import { keysConfig } from './config.ts';
+import { destructionChore } from './destruction.ts';
 import { openEpochs } from './epochs.ts';
-import { openExpiry } from './expiry.ts';
+import { expiryChore } from './expiry.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
 import { openOwnEvents } from './own-event.ts';
 import { openReplay } from './replay.ts';
+import { moveChore, policyChore } from './rotation.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';
 import { openSoftBackend } from './soft.ts';
+import { openVersionUses } from './version-uses.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -50,19 +55,49 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const relay = stack.use(openRelay(db, replay.watch(auditor), log));
   const schedule = { rotateEveryMs, keepForMs };
   const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
-  const expiry = stack.use(openExpiry({ db, backend, relay, ownEvent, log }));
-  replay.onDone(() => [epochs, expiry].forEach((chore) => chore.kick()));
-  const scopeKeys = openScopeKeys(db, backend, replay);
-  const pages = pageTokens(readKeyFile(config.tokenKeyFile));
-  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule, expiry, pages };
-  // The allowlist is all: only services call this one. What binds a call to its instance is checked with the key.
+  replay.onDone(() => epochs.kick());
+  const uses = openVersionUses();
+  const chores = stack.use(
+    openChores({
+      db,
+      relay,
+      log,
+      chores: [
+        destructionChore(db, backend, ownEvent),
+        policyChore(db, backend, ownEvent),
+        moveChore(backend, ownEvent, log),
+        expiryChore(db, backend, ownEvent),
+        uses.chore,
+      ],
+    }),
+  );
+  replay.onDone(() => chores.kick());
+  const scopeKeys = openScopeKeys(db, backend, replay, uses.note);
+  const authorization = openAuthorization(db, replay, config, () => replay.assertDone());
+  const keys: Keys = {
+    db,
+    backend,
+    scopeKeys,
+    relay,
+    files,
+    epochs,
+    schedule,
+    chores,
+    pages: pageTokens(readKeyFile(config.tokenKeyFile)),
+    provisioners: config.provisioners,
+    rotationMinimumSeconds: config.rotationMinimum / 1000,
+    revoked: (epoch) => {
+      scopeKeys.raised(epoch);
+      authorization.grantsChanged();
+    },
+  };
   stack.use(
     await serve({
       config,
       log,
       tls,
       registrations: registrations(keys),
-      authorize: async () => replay.assertDone(),
+      authorize: authorization.authorize,
       auditor,
       ready: async () => {
         replay.assertDone();

@@ -10,8 +10,11 @@ import { metrics } from '../kernel/metrics.ts';
 import type { Call } from '../kernel/table.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import { materialExpired } from './imported.ts';
-import { scopeName } from './names.ts';
+import { notGranted } from './in-use.ts';
+import { rootKeyName, scopeName } from './names.ts';
 import { selectScope } from './sql/scopes.ts';
+import type { VersionUse } from './sql/versions.ts';
+import { assertAllows } from './state.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
 const MAX_SCOPES = 100_000;
@@ -20,8 +23,11 @@ const LOAD_MS = 5_000;
 interface ScopeKey {
   readonly instanceUid: string;
   readonly key: Buffer;
-  /** Monotonic time at which imported material above it expires. */
+  /** Monotonic: when the root key expires, after which the key only unwraps. */
+  readonly wrapsUntil: number;
+  /** Monotonic: when imported material above it expires, after which the key is of no use. */
   readonly usableUntil: number;
+  readonly rootKey: string;
   wiped: boolean;
 }
 
@@ -38,8 +44,15 @@ export interface ScopeKeys {
   confirm(call: Call): Promise<Lend>;
 }
 
-/** Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_DESTROYED, KEY_MATERIAL_EXPIRED, UNAVAILABLE. */
-export type Lend = <T>(scopeUid: string, use: (key: Buffer, instanceUid: string) => T) => Promise<T>;
+/**
+ * Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_NOT_GRANTED, KEY_MATERIAL_EXPIRED, those of
+ * the root key's state, UNAVAILABLE.
+ */
+export type Lend = <T>(
+  scopeUid: string,
+  operation: 'wrap' | 'unwrap' | 'rewrap',
+  use: (key: Buffer, instanceUid: string) => T,
+) => Promise<T>;
 
 /** What a wrapped scope key is bound to: the root key's uid and version, the scope's and the instance's uid. */
 const contextOfScope = (scopeUid: string, instanceUid: string, { keyUid, version }: RootKeyRef): Buffer =>
@@ -81,23 +94,26 @@ export const scopeDestroyed = (scopeUid: string): AppError =>
     metadata: { scope: scopeName(scopeUid) },
   });
 
-export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch): ScopeKeys => {
+export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch, used: (use: VersionUse) => void): ScopeKeys => {
   const load = async (scopeUid: string): Promise<ScopeKey> => {
     metrics.keyCache.inc({ result: 'miss' });
-    // From before the question: what the database then says is left of its time is too short rather than too long.
+    // From before the question: what the database then says is left of a time is too short rather than too long.
     const askedAt = performance.now();
     const row = await selectScope(db.read, scopeUid);
     if (!row) throw notFound('scope', scopeName(scopeUid));
     if (!row.wrapped_key) throw scopeDestroyed(scopeUid);
-    if (row.key_state === 'DESTROYED' || !row.ref)
-      throw new AppError('KEY_DESTROYED', `the root key of ${scopeName(scopeUid)} was destroyed`, {
-        metadata: { scope: scopeName(scopeUid) },
-      });
+    const name = rootKeyName({ keyRing: row.key_ring, key: row.key_id });
+    assertAllows(name, row.key_state, 'unwrap');
+    if (!row.ref) throw new AppError('DATA_CORRUPTED', `${scopeName(scopeUid)} is under a version of ${name} that was destroyed`);
+    if (!row.granted) throw notGranted(name);
     if (row.is_expired) throw materialExpired();
     const rootKey = { keyUid: row.key_uid, version: row.key_version, ref: row.ref };
+    used(rootKey);
     const context = contextOfScope(scopeUid, row.instance_uid, rootKey);
     const key = await backend.unwrap(rootKey, row.wrapped_key, context, Date.now() + LOAD_MS);
-    return { instanceUid: row.instance_uid, key, usableUntil: askedAt + (row.usable_ms ?? Infinity), wiped: false };
+    const wrapsUntil = askedAt + (row.expires_ms ?? Infinity);
+    const usableUntil = askedAt + (row.material_expires_ms ?? Infinity);
+    return { instanceUid: row.instance_uid, key, wrapsUntil, usableUntil, rootKey: name, wiped: false };
   };
   const wipe = (scope: ScopeKey): void => {
     scope.key.fill(0);
@@ -121,9 +137,10 @@ export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch
         }
         if (performance.now() >= usableUntil) throw materialExpired();
       });
-      return async (scopeUid, use) => {
+      return async (scopeUid, operation, use) => {
         for (;;) {
           const scope = await cache.get(scopeUid);
+          if (performance.now() >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
           // Between the load and this line another call may have seen the epoch move.
           if (scope.wiped) continue;
           if (performance.now() < scope.usableUntil) {

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { destroyMasterKeys, renewRootKeys, rotateMasterKey } from '../../src/keys/epochs.ts';
-import { expire } from '../../src/keys/expiry.ts';
 import { proofMessage } from '../../src/keys/material.ts';
 import { createImportJob } from '../../src/keys/rpc/create-import-job.ts';
 import { importRootKeyVersion } from '../../src/keys/rpc/import-root-key-version.ts';
@@ -14,6 +14,14 @@ import { callOf, newKeyDatabase, type KeyDatabase, type Replica } from '../suppo
 import { backUp } from '../support/keys-tables.ts';
 import { newId } from '../support/tenants.ts';
 
+/** With a key ring whose keys the service itself may use. */
+const newRingDatabase = async (): Promise<KeyDatabase> => {
+  const database = await newKeyDatabase();
+  await database.scratch.sql(`insert into key_rings (key_ring, ring_uid) values ('customer', gen_random_uuid())`);
+  const grant = `insert into grants (grant_uid, principal, instance, target, role, created_by) values (gen_random_uuid(), $1, 'instances/-', $2, 'READER', $1)`;
+  await database.scratch.sql(grant, [spiffeIdOf('keys'), RING]);
+  return database;
+};
 const newJob = ({ keys }: Replica) =>
   createImportJob(
     keys,
@@ -22,7 +30,7 @@ const newJob = ({ keys }: Replica) =>
   );
 const importKey = async (replica: Replica, material: Buffer, expireTime?: Date) => {
   const [owner, job] = [randomUUID(), await newJob(replica)];
-  const request = { parent: RING, rootKeyId: newId('k'), owner, material: offerFor(job, material, expireTime), correlationId: '' };
+  const request = { parent: RING, rootKeyId: newId('k'), material: offerFor(job, material, expireTime), correlationId: '' };
   return { name: (await importRootKey(replica.keys, request, callOf('keys.rootkey.import'))).name, owner };
 };
 const addVersion = async (replica: Replica, name: string, material: Buffer, expireTime?: Date) => {
@@ -35,7 +43,7 @@ const bringBackMaterial = async (replica: Replica, name: string, version: number
 };
 const expireNow = async ({ scratch }: KeyDatabase, replica: Replica, version: number) => {
   await scratch.sql('update root_key_versions set material_expire_time = now() where version = $1', [version]);
-  await expire(replica.expiryOptions);
+  await replica.expire();
 };
 const nextEpoch = async (replica: Replica): Promise<string> => {
   await rotateMasterKey(replica.options, await replica.options.masterKeys.current(), () => undefined);
@@ -50,7 +58,7 @@ const versionsOf = ({ scratch }: KeyDatabase) =>
 
 describe('a purge epoch', () => {
   it('renews an imported key with another pepper, and with that no older backup opens, whoever has the material', async () => {
-    await using database = await newKeyDatabase();
+    await using database = await newRingDatabase();
     const replica = await database.open();
     const material = newMaterial();
     const key = await importKey(replica, material);
@@ -96,7 +104,7 @@ describe('a purge epoch', () => {
   });
 
   it('ends also while material is away: what is left of it goes under the new master key, and it can come back', async () => {
-    await using database = await newKeyDatabase();
+    await using database = await newRingDatabase();
     const replica = await database.open();
     const material = newMaterial();
     const key = await importKey(replica, material);
@@ -116,7 +124,7 @@ describe('a purge epoch', () => {
   });
 
   it('moves scopes to the primary version, or past it while its material is away', async () => {
-    await using database = await newKeyDatabase();
+    await using database = await newRingDatabase();
     const replica = await database.open();
     const [first, second] = [newMaterial(), newMaterial()];
     const key = await importKey(replica, first);
@@ -137,19 +145,19 @@ describe('a purge epoch', () => {
   });
 
   it('keeps the import jobs that are under way', async () => {
-    await using database = await newKeyDatabase();
+    await using database = await newRingDatabase();
     const replica = await database.open();
     const job = await newJob(replica);
     const id = await nextEpoch(replica);
     expect(readdirSync(database.dir)).toEqual([`${id}.key`]);
     const owner = randomUUID();
-    const request = { parent: RING, rootKeyId: newId('k'), owner, material: offerFor(job, newMaterial()), correlationId: '' };
+    const request = { parent: RING, rootKeyId: newId('k'), material: offerFor(job, newMaterial()), correlationId: '' };
     const { name } = await importRootKey(replica.keys, request, callOf('keys.rootkey.import'));
     expect(await replica.opens(await replica.newScope({ name, owner }))).toBe(true);
   });
 
   it('ends an import job whose key was damaged, rather than to wait for it', async () => {
-    await using database = await newKeyDatabase();
+    await using database = await newRingDatabase();
     const replica = await database.open();
     await newJob(replica);
     await database.scratch.sql('update import_jobs set sealed_key = set_byte(sealed_key, 100, 255 - get_byte(sealed_key, 100))');
@@ -161,14 +169,14 @@ describe('a purge epoch', () => {
 
 describe('a replica', () => {
   it('forgets what has expired once, with one entry, however many look', async () => {
-    await using database = await newKeyDatabase();
+    await using database = await newRingDatabase();
     const replicas = await Promise.all([database.open(), database.open(), database.open()]);
     const key = await importKey(replicas[0], newMaterial());
     await database.scratch.sql('update root_key_versions set material_expire_time = now()');
     await database.scratch.sql(
       `update import_jobs set state = 'ACTIVE', sealed_key = '\\x00', spent_key_uid = null, spent_digest = null, expire_time = now()`,
     );
-    await Promise.all(replicas.map(({ expiryOptions }) => expire(expiryOptions)));
+    await Promise.all(replicas.map((replica) => replica.expire()));
     await Promise.all(replicas.map(({ keys }) => keys.relay.flush()));
     const told = database.told.filter(({ action }) => action.endsWith('.expire')).map(({ action, resource }) => `${action} ${resource}`);
     expect(told.sort()).toEqual([
@@ -178,10 +186,10 @@ describe('a replica', () => {
   });
 
   it('that is killed while it takes material in has taken all of it or nothing, and the same call ends it', async () => {
-    await using database = await newKeyDatabase();
+    await using database = await newRingDatabase();
     const replica = await database.open();
     const [job, material, owner] = [await newJob(replica), newMaterial(), randomUUID()];
-    const request = { parent: RING, rootKeyId: newId('k'), owner, material: offerFor(job, material), correlationId: '' };
+    const request = { parent: RING, rootKeyId: newId('k'), material: offerFor(job, material), correlationId: '' };
     const call = (keys: Replica['keys']) => importRootKey(keys, request, callOf('keys.rootkey.import'));
     for (const statement of ['keys.importMaterial', 'keys.insertRootKey', 'keys.spendImportJob', 'outbox.insert', 'before commit']) {
       const { db } = replica.keys;

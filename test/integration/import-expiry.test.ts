@@ -4,9 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import { RootKeyRotation_State } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { entriesOf, sizeOf } from '../support/audit-log.ts';
 import { clientsOf, type Clients } from '../support/clients.ts';
-import { importKey, newImportJob, newMaterial, offerFor } from '../support/import.ts';
+import { importKey, newImportJob, newMaterial, offerFor, openRing, RING } from '../support/import.ts';
 import { properRefusalOf } from '../support/refusals.ts';
 import { startReplica, type Replica } from '../support/replica.ts';
 import { withDatabase } from '../support/stack.ts';
@@ -16,6 +17,7 @@ const [operator, store, auditor] = [clientsOf(stack, 'operator'), clientsOf(stac
 let replica: Replica;
 let second: Clients;
 beforeAll(async () => {
+  await openRing(operator);
   replica = await startReplica(stack, 'keys');
   second = clientsOf(replica.stack, 'store');
 });
@@ -24,13 +26,14 @@ afterAll(async () => {
   await replica[Symbol.asyncDispose]();
 });
 
+const { DONE } = RootKeyRotation_State;
 const EXPIRED = { code: 'FAILED_PRECONDITION', reason: 'KEY_MATERIAL_EXPIRED' };
 const instanceUid = randomUUID();
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
 
 /** A scope under the key, and a call of each replica that unwraps a data key of it. */
 const scopeUnder = async (rootKey: string) => {
-  const { name: scope } = await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid });
+  const { name: scope } = await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid, instance: 'instances/a' });
   const context = { instanceUid, resourceUid: randomUUID(), version: 1 };
   const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context });
   const unwrapBy = (as: Clients) => as.envelopes.unwrapDek({ scope, context, wrappedDek });
@@ -49,7 +52,7 @@ describe('material that expires', () => {
   it('is of no use within a second, cached or not, in both replicas, and is forgotten; brought back, all opens', async () => {
     const begin = await sizeOf(auditor);
     const material = newMaterial();
-    const key = await importKey(operator, instanceUid, material, 5);
+    const key = await importKey(operator, material, 5);
     expect(key.importedVersions).toEqual([{ version: 1, present: true, expireTime: expect.any(Date) }]);
     const expireTime = key.importedVersions[0]!.expireTime!;
     const used = await scopeUnder(key.name);
@@ -72,7 +75,7 @@ describe('material that expires', () => {
       expect(refusal).toMatchObject(EXPIRED);
     expect(last).toBeLessThan(expireTime.getTime() + 1_000);
     for (const unwrap of [unused.unwrap, unused.unwrapBySecond]) expect(await properRefusalOf(unwrap())).toMatchObject(EXPIRED);
-    const create = store.envelopes.createScope({ scopeUid: randomUUID(), rootKey: key.name, instanceUid });
+    const create = store.envelopes.createScope({ scopeUid: randomUUID(), rootKey: key.name, instanceUid, instance: 'instances/a' });
     expect(await properRefusalOf(create)).toMatchObject(EXPIRED);
 
     await expect.poll(() => forgotten(key.uid), { timeout: 10_000 }).toEqual([{ length: 121, time: expect.any(Date) }]);
@@ -93,8 +96,8 @@ describe('material that expires', () => {
   });
 
   it('in a batch fails its own items only', async () => {
-    const living = await scopeUnder((await importKey(operator, instanceUid, newMaterial())).name);
-    const key = await importKey(operator, instanceUid, newMaterial(), 2);
+    const living = await scopeUnder((await importKey(operator, newMaterial())).name);
+    const key = await importKey(operator, newMaterial(), 2);
     const dying = await scopeUnder(key.name);
     await sleep(2_500);
     const requests = [dying, living].map(({ scope }) => ({
@@ -109,7 +112,7 @@ describe('material that expires', () => {
 
   it('can be given a later time before it has expired, and then goes on, but no earlier one', async () => {
     const material = newMaterial();
-    const key = await importKey(operator, instanceUid, material, 4);
+    const key = await importKey(operator, material, 4);
     const { unwrap, dek } = await scopeUnder(key.name);
     const sooner = reimport(key.name, material, 1, inSeconds(2));
     expect(await properRefusalOf(sooner)).toMatchObject({ reason: 'INVALID_FIELD', fields: ['material.expire_time'] });
@@ -121,7 +124,7 @@ describe('material that expires', () => {
 
   it('is brought back by the same material only, to a version that is there, and the job is not spent by what is refused', async () => {
     const material = newMaterial();
-    const key = await importKey(operator, instanceUid, material, 1);
+    const key = await importKey(operator, material, 1);
     await sleep(1_200);
     const job = await newImportJob(operator);
     const bring = (version: number, what: Buffer, name = key.name) =>
@@ -130,14 +133,28 @@ describe('material that expires', () => {
     expect(await properRefusalOf(bring(1, newMaterial()))).toMatchObject(mismatch);
     expect(await properRefusalOf(bring(2, material))).toMatchObject({ reason: 'NOT_FOUND' });
     expect(await properRefusalOf(bring(0, material))).toMatchObject({ fields: ['version'] });
-    const { name: made } = await store.keys.createRootKey({ parent: 'keyRings/customer', rootKeyId: randomUUID(), owner: randomUUID() });
+    const { name: made } = await operator.keys.createRootKey({ parent: RING, rootKeyId: randomUUID() });
     expect(await properRefusalOf(bring(1, material, made))).toMatchObject({ fields: ['name'] });
-    const other = await importKey(operator, instanceUid, newMaterial(), 1);
+    const other = await importKey(operator, newMaterial(), 1);
     expect(await properRefusalOf(bring(1, material, other.name))).toMatchObject(mismatch);
     expect(await operator.imports.getImportJob({ name: job.name })).toMatchObject({ attemptsLeft: 5, rootKey: '' });
     const call = { name: key.name, version: 1, material: offerFor(job, material) };
     const back = await operator.imports.reimportMaterial(call);
     // The same call again, after its answer was lost.
     expect(await operator.imports.reimportMaterial(call)).toEqual(back);
+  });
+
+  it('does not hold a rotation up, and is followed by its scopes once it is back', async () => {
+    const material = newMaterial();
+    const key = await importKey(operator, material, 2);
+    const { scope, unwrap, dek } = await scopeUnder(key.name);
+    await sleep(2_200);
+    await operator.imports.importRootKeyVersion({ name: key.name, material: offerFor(await newImportJob(operator), newMaterial()) });
+    const recent = await scopeUnder(key.name);
+    expect(await properRefusalOf(unwrap())).toMatchObject(EXPIRED);
+    expect((await Array.fromAsync(operator.watchRotation({ name: key.name }))).at(-1)).toMatchObject({ state: DONE, movedCount: 1n });
+    await reimport(key.name, material);
+    await expect.poll(async () => (await store.envelopes.getScope({ name: scope })).rootKeyVersion, { timeout: 10_000 }).toBe(2);
+    expect([(await unwrap()).dek, (await recent.unwrap()).dek]).toEqual([dek, recent.dek]);
   });
 });

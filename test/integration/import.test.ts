@@ -5,16 +5,27 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { ImportJob_State, type ImportJob } from '../../src/gen/strongroom/keys/v1/import_service.ts';
 import { RootKey_Origin } from '../../src/gen/strongroom/keys/v1/key_service.ts';
+import { RootKeyRotation_State } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { entriesOf, sizeOf } from '../support/audit-log.ts';
-import { clientsOf } from '../support/clients.ts';
-import { importKey, kwpWrap, newImportJob, newMaterial, offerFor, proofOf, RING, rsaWrap, wrapFor } from '../support/import.ts';
+import { clientsOf, type Clients } from '../support/clients.ts';
+import { importKey, kwpWrap, newImportJob, newMaterial, offerFor, openRing, proofOf, RING, rsaWrap, wrapFor } from '../support/import.ts';
 import { properRefusalOf } from '../support/refusals.ts';
 import { withDatabase } from '../support/stack.ts';
 import { newId } from '../support/tenants.ts';
 
 const stack = inject('stack');
-const [operator, store, auditor] = [clientsOf(stack, 'operator'), clientsOf(stack, 'store'), clientsOf(stack, 'auditor')];
-afterAll(() => [operator, store, auditor].forEach((clients) => clients[Symbol.dispose]()));
+const [operator, store, auditor, worker] = (['operator', 'store', 'auditor', 'worker'] as const).map((name) => clientsOf(stack, name)) as [
+  Clients,
+  Clients,
+  Clients,
+  Clients,
+];
+beforeAll(() => openRing(operator));
+afterAll(() => [operator, store, auditor, worker].forEach((clients) => clients[Symbol.dispose]()));
+const destroyKey = async (name: string) => {
+  await operator.keys.deleteRootKey({ name });
+  return worker.keys.destroyRootKey({ name });
+};
 
 const instanceUid = randomUUID();
 const get = (name: string): Promise<ImportJob> => operator.imports.getImportJob({ name });
@@ -22,12 +33,11 @@ const importAs = (job: ImportJob, material: object, rootKeyId = newId('k')) =>
   operator.imports.importRootKey({
     parent: RING,
     rootKeyId,
-    owner: instanceUid,
     material: { ...offerFor(job, newMaterial()), ...material },
   });
 /** Wraps and unwraps a data key under the root key; answers how to unwrap it again. */
 const use = async (rootKey: string) => {
-  const { name: scope } = await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid });
+  const { name: scope } = await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid, instance: 'instances/a' });
   const context = { instanceUid, resourceUid: randomUUID(), version: 1 };
   const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context });
   const again = async () => (await store.envelopes.unwrapDek({ scope, context, wrappedDek })).dek;
@@ -52,7 +62,7 @@ describe('an import job', () => {
   });
 
   it('is listed in pages, with the others of its key ring', async () => {
-    const parent = `keyRings/${newId('ring')}`;
+    const { name: parent } = await operator.keyRings.createKeyRing({ keyRingId: newId('ring') });
     for (const importJobId of ['b', 'a', 'c']) await operator.imports.createImportJob({ parent, importJobId }, { timeoutMs: 30_000 });
     const first = await operator.imports.listImportJobs({ parent, pageSize: 2 });
     const next = await operator.imports.listImportJobs({ parent, pageSize: 2, pageToken: first.nextPageToken });
@@ -70,7 +80,7 @@ describe('an import job', () => {
     ['a negative ttl', { ttl: { seconds: -1n, nanos: 0 } }, 'ttl'],
     ['an ID of another shape', { importJobId: 'A' }, 'import_job_id'],
     ['no ID', { importJobId: '' }, 'import_job_id'],
-    ['a parent that is no key ring', { parent: 'keyRings/' }, 'parent'],
+    ['a parent that is no key ring', { parent: 'keyRings/A' }, 'parent'],
   ])('is refused with %s', async (_, request, field) => {
     const call = operator.imports.createImportJob({ parent: RING, importJobId: newId('job'), ...request });
     expect(await properRefusalOf(call)).toMatchObject({ code: 'INVALID_ARGUMENT', fields: [field] });
@@ -82,7 +92,7 @@ describe('material that is right', () => {
     const begin = await sizeOf(auditor);
     const [job, material] = [await newImportJob(operator), newMaterial()];
     const key = await importAs(job, offerFor(job, material));
-    expect(key).toMatchObject({ origin: RootKey_Origin.IMPORTED, primaryVersion: 1, owner: instanceUid });
+    expect(key).toMatchObject({ origin: RootKey_Origin.IMPORTED, primaryVersion: 1 });
     expect(key.importedVersions).toEqual([{ version: 1, present: true, expireTime: undefined }]);
     await use(key.name);
     expect(await get(job.name)).toMatchObject({ state: ImportJob_State.SPENT, rootKey: key.name, attemptsLeft: 5 });
@@ -121,28 +131,31 @@ describe('material that is right', () => {
     expect(results.filter((result) => result !== 'OK').every((r) => r === 'IMPORT_JOB_SPENT' || r === 'KEY_MATERIAL_REUSED')).toBe(true);
   });
 
-  it('rotates an imported key: new groups are under the new version, and the old ones open', async () => {
-    const key = await importKey(operator, instanceUid, newMaterial());
+  it('rotates an imported key: all that it protects moves to the new version, and is readable', async () => {
+    const key = await importKey(operator, newMaterial());
     const old = await use(key.name);
     const job = await newImportJob(operator);
     const next = await operator.imports.importRootKeyVersion({ name: key.name, material: offerFor(job, newMaterial()) });
     expect(next).toMatchObject({ primaryVersion: 2, uid: key.uid });
     expect(next.importedVersions.map(({ version }) => version)).toEqual([1, 2]);
+    const rotation = (await Array.fromAsync(operator.watchRotation({ name: key.name }))).at(-1);
+    expect(rotation).toMatchObject({ state: RootKeyRotation_State.DONE, primaryVersion: 2, scopeCount: 1n, movedCount: 1n });
     await Promise.all([old(), use(key.name)]);
     expect(await get(job.name)).toMatchObject({ state: ImportJob_State.SPENT, rootKey: key.name });
+    // It does not rotate by itself: new material is its owner’s to bring.
+    const made = operator.keyVersions.rotateRootKey({ name: key.name, primaryVersion: 2 });
+    expect(await properRefusalOf(made)).toMatchObject({ reason: 'MATERIAL_REQUIRED' });
   });
 
   it('that was here before is not taken a second time, not even after its key was destroyed', async () => {
     const material = newMaterial();
-    const key = await importKey(operator, instanceUid, material);
-    const worker = clientsOf(stack, 'worker');
+    const key = await importKey(operator, material);
     const reused = { code: 'FAILED_PRECONDITION', reason: 'KEY_MATERIAL_REUSED' };
     const job = await newImportJob(operator);
     expect(await properRefusalOf(importAs(job, offerFor(job, material)))).toMatchObject(reused);
     const version = operator.imports.importRootKeyVersion({ name: key.name, material: offerFor(job, material) });
     expect(await properRefusalOf(version)).toMatchObject(reused);
-    await worker.keys.destroyRootKey({ name: key.name });
-    worker[Symbol.dispose]();
+    await destroyKey(key.name);
     expect(await properRefusalOf(importAs(job, offerFor(job, material)))).toMatchObject(reused);
     // It was no failed attempt, and the job takes other material.
     expect(await get(job.name)).toMatchObject({ state: ImportJob_State.ACTIVE, attemptsLeft: 5 });
@@ -257,27 +270,24 @@ describe('an import that cannot be', () => {
     });
   });
 
-  it('without material, to a name that is taken, or for no instance is refused, and costs no attempt', async () => {
+  it('without material, to a name that is taken, or among the keys of instances is refused, and costs no attempt', async () => {
     const request = { parent: RING, rootKeyId: newId('k'), owner: instanceUid };
     expect(await properRefusalOf(operator.imports.importRootKey(request))).toMatchObject({ fields: ['material'] });
-    const { name } = await importKey(operator, instanceUid, newMaterial());
+    const { name } = await importKey(operator, newMaterial());
     const taken = { ...offerFor(job, newMaterial()) };
     expect(await properRefusalOf(importAs(job, taken, name.split('/')[3]))).toMatchObject({ reason: 'ALREADY_EXISTS' });
-    const nobody = operator.imports.importRootKey({ ...request, owner: 'x', material: taken });
-    expect(await properRefusalOf(nobody)).toMatchObject({ fields: ['owner'] });
+    const provider = { ...request, parent: 'keyRings/provider', material: { ...taken, importJob: 'keyRings/provider/importJobs/a' } };
+    expect(await properRefusalOf(operator.imports.importRootKey(provider))).toMatchObject({ fields: ['parent'] });
     expect(await get(job.name)).toMatchObject({ attemptsLeft: 5 });
   });
 
   it('of a version into a key that was made here, that is not there, or that was destroyed is refused', async () => {
-    const owner = randomUUID();
-    const made = await store.keys.createRootKey({ parent: RING, rootKeyId: owner, owner });
+    const made = await operator.keys.createRootKey({ parent: RING, rootKeyId: newId('k') });
     const add = (name: string) => operator.imports.importRootKeyVersion({ name, material: offerFor(job, newMaterial()) });
     expect(await properRefusalOf(add(made.name))).toMatchObject({ reason: 'INVALID_FIELD', fields: ['name'] });
     expect(await properRefusalOf(add(`${RING}/keys/none`))).toMatchObject({ reason: 'NOT_FOUND' });
-    const worker = clientsOf(stack, 'worker');
-    const gone = await importKey(operator, instanceUid, newMaterial());
-    expect(await worker.keys.destroyRootKey({ name: gone.name })).toMatchObject({ importedVersions: [], origin: RootKey_Origin.IMPORTED });
-    worker[Symbol.dispose]();
+    const gone = await importKey(operator, newMaterial());
+    expect(await destroyKey(gone.name)).toMatchObject({ importedVersions: [], origin: RootKey_Origin.IMPORTED });
     expect(await properRefusalOf(add(gone.name))).toMatchObject({ reason: 'KEY_DESTROYED' });
   });
 });

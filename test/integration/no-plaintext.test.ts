@@ -10,7 +10,7 @@ import { Secret, CreateSecretRequest } from '../../src/gen/strongroom/secrets/v1
 import { contextOf, u32, unwrapKey, uuidBytes } from '../../src/keys/wrap.ts';
 import { entriesOf } from '../support/audit-log.ts';
 import { clientsOf, connectWith, materialOf, refusalOf } from '../support/clients.ts';
-import { importKey, newMaterial } from '../support/import.ts';
+import { importKey, newMaterial, openRing } from '../support/import.ts';
 import { foundBelow, foundIn, needlesOf, type Needle } from '../support/plaintext.ts';
 import { callRaw } from '../support/refusals.ts';
 import { dataOf, withDatabase } from '../support/stack.ts';
@@ -72,7 +72,7 @@ const useSecrets = async (): Promise<{ uid: string; name: string }> => {
 const keepKeys = async (uid: string): Promise<void> => {
   const file = (name: string) => readFileSync(join(stack.state, name));
   const masterKeys = readdirSync(join(stack.state, 'master-keys')).map((name) => join('master-keys', name));
-  for (const name of ['token.key', 'keys-token.key', 'audit-signing.key', ...masterKeys]) keep(name, file(name));
+  for (const name of ['token.key', 'audit-signing.key', ...masterKeys]) keep(name, file(name));
   const scope = `scopes/${tenant.groupUid}`;
   const context = (version: number) => ({ instanceUid: tenant.instanceUid, resourceUid: uid, version });
   for (const version of [1, 90, 91]) {
@@ -106,9 +106,10 @@ beforeAll(async () => {
   await bind(operator!, tenant.group, spiffeIdOf('app'), Role.WRITER, Role.SECRETS_READER);
   const { uid } = await useSecrets();
   await keepKeys(uid);
+  await openRing(operator!);
   const material = newMaterial();
   keep('imported material', material);
-  await importKey(operator!, tenant.instanceUid, material);
+  await importKey(operator!, material);
   leaves = (await entriesOf(auditor!, {})).map(({ leaf }) => leaf);
   await withDatabase(stack, 'store', (superuser) => superuser.query('checkpoint'), 'superuser');
 });

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, inject, it } from 'vitest';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { clientsOf } from '../support/clients.ts';
-import { importKey, newMaterial } from '../support/import.ts';
+import { importKey, newMaterial, openRing } from '../support/import.ts';
 import { hasSecondReader, readWithOther, type Step } from '../support/second-reader.ts';
 import { withDatabase } from '../support/stack.ts';
 import { bind, fresh, newTenant, text } from '../support/tenants.ts';
@@ -56,9 +56,10 @@ describe.runIf(hasSecondReader)('another program', () => {
   });
 
   it('reads a data key under an imported root key', async () => {
+    await openRing(operator);
     const [instanceUid, scopeUid, resourceUid] = [randomUUID(), randomUUID(), randomUUID()];
-    const { name: rootKey } = await importKey(operator, instanceUid, newMaterial());
-    const { name: scope } = await store.envelopes.createScope({ scopeUid, rootKey, instanceUid });
+    const { name: rootKey } = await importKey(operator, newMaterial());
+    const { name: scope } = await store.envelopes.createScope({ scopeUid, rootKey, instanceUid, instance: 'instances/a' });
     const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context: { instanceUid, resourceUid, version: 1 } });
     const blob = wrappedDek.toString('hex');
     const steps: Step[] = [

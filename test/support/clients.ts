@@ -10,8 +10,11 @@ import { HealthService } from '../../src/gen/grpc/health/v1/health.ts';
 import { AuditServiceService } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
+import { GrantServiceService } from '../../src/gen/strongroom/keys/v1/grant_service.ts';
 import { ImportServiceService } from '../../src/gen/strongroom/keys/v1/import_service.ts';
+import { KeyRingServiceService } from '../../src/gen/strongroom/keys/v1/key_ring_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
+import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
@@ -117,6 +120,10 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     purges: unary(store, PurgeServiceService),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
     keys: unary(keys, KeyServiceService),
+    keyVersions: unary(keys, KeyVersionServiceService),
+    watchRotation: stream(keys, KeyVersionServiceService.watchRootKeyRotation),
+    keyRings: unary(keys, KeyRingServiceService),
+    grants: unary(keys, GrantServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
     imports: unary(keys, ImportServiceService),
     auditLog: unary(audit, AuditServiceService),

@@ -13,7 +13,7 @@ import { HOST, ROOT, SERVICES, silent, stackAt, type Service, type Stack } from 
 import { down, reset, up } from '../up.ts';
 
 export const MAIN = join(ROOT, 'src/main.ts');
-const KEY_FILES = ['audit-signing.key', 'token.key', 'keys-token.key'];
+const KEY_FILES = ['audit-signing.key', 'token.key'];
 /** The folder of master keys. */
 const MASTER_KEYS = 'master-keys';
 const START_SECONDS = 30;

@@ -1,18 +1,15 @@
 -- Imported root keys: jobs that take material in, where a version's material comes from, and when it expires.
 
--- A customer's key belongs to its key ring alone.
-alter table root_keys alter column owner drop not null;
-
 alter table root_key_versions
   -- RENEWED: of imported material that an earlier version has, under another pepper.
-  add column origin text not null default 'GENERATED' check (origin in ('GENERATED', 'IMPORTED', 'RENEWED')),
+  add column origin text not null default 'CREATED' check (origin in ('CREATED', 'IMPORTED', 'RENEWED')),
   -- Tells the same material from other material, and nothing else of it; kept when the material is destroyed.
   add column check_value bytea check (octet_length(check_value) = 32),
   add column material_expire_time timestamptz,
   -- When expired material was forgotten; null again once it was brought back.
   add column material_forget_time timestamptz,
-  add check ((origin = 'GENERATED') = (check_value is null)),
-  add check (origin <> 'GENERATED' or (material_expire_time is null and material_forget_time is null));
+  add check ((origin = 'CREATED') = (check_value is null)),
+  add check (origin <> 'CREATED' or (material_expire_time is null and material_forget_time is null));
 -- No material is imported twice.
 create unique index root_key_versions_check_value on root_key_versions (check_value) where origin = 'IMPORTED';
 create index root_key_versions_expiring on root_key_versions (material_expire_time)
@@ -26,7 +23,7 @@ create index root_key_versions_sealed on root_key_versions (sealed_by, key_uid, 
 
 create table import_jobs (
   job_uid uuid primary key,
-  key_ring text not null,
+  key_ring text not null references key_rings,
   job_id text not null,
   -- SPENT: by a key, or by attempts that failed.
   state text not null default 'ACTIVE' check (state in ('ACTIVE', 'SPENT', 'EXPIRED')),

@@ -5,5 +5,5 @@ import { runBatch } from '../items.ts';
 import type { Keys } from '../keys.ts';
 
 export const batchGenerateDeks = async (keys: Keys, request: BatchGenerateDeksRequest, call: Call): Promise<BatchGenerateDeksResponse> => ({
-  results: await runBatch(keys, request.requests, call, generateDek),
+  results: await runBatch(keys, request.requests, call, { operation: 'wrap', run: generateDek }),
 });

@@ -5,7 +5,8 @@ import { runBatch } from '../items.ts';
 import type { Keys } from '../keys.ts';
 
 export const batchUnwrapDeks = async (keys: Keys, request: BatchUnwrapDeksRequest, call: Call): Promise<BatchUnwrapDeksResponse> => ({
-  results: await runBatch(keys, request.requests, call, (scopeKey, place, { wrappedDek }) => ({
-    dek: unwrapDek(scopeKey, wrappedDek, place),
-  })),
+  results: await runBatch(keys, request.requests, call, {
+    operation: 'unwrap',
+    run: (scopeKey, place, { wrappedDek }) => ({ dek: unwrapDek(scopeKey, wrappedDek, place) }),
+  }),
 });

@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { CreateImportJobRequest, ImportJob } from '../../gen/strongroom/keys/v1/import_service.ts';
-import { AppError, invalid } from '../../kernel/errors.ts';
+import { AppError, invalid, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import { parseCorrelationId } from '../call-context.ts';
 import type { Keys } from '../keys.ts';
@@ -8,6 +8,7 @@ import { newNonce } from '../material.ts';
 import { toImportJob } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { importJobName, parseId, parseKeyRing, type ImportJobPath } from '../names.ts';
+import { selectKeyRing } from '../sql/key-rings.ts';
 import { insertImportJob, selectImportJob, type ImportJobRow } from '../sql/import-jobs.ts';
 import { holdCurrent } from '../sql/master-keys.ts';
 
@@ -28,6 +29,7 @@ export const createImportJob = async (keys: Keys, request: CreateImportJobReques
   const correlationId = parseCorrelationId(request.correlationId) || call.correlationId;
   call.annotate({ resource: importJobName(path), correlationId });
 
+  if (!(await selectKeyRing(keys.db.read, path))) throw notFound('key ring', request.parent);
   const jobUid = uuidv7();
   // Some seconds: not while a transaction waits for it, and not for a name that is taken.
   const pair = (await selectImportJob(keys.db.read, path)) ? undefined : await keys.backend.createImportKey(jobUid, call.deadline);
@@ -42,7 +44,7 @@ export const createImportJob = async (keys: Keys, request: CreateImportJobReques
     if (!row || row.state !== 'ACTIVE' || row.ttl_seconds !== ttlSeconds) throw taken(path, row);
     return toImportJob(row);
   });
-  keys.expiry.kick();
+  keys.chores.kick();
   return job;
 };
 

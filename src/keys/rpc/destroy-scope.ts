@@ -16,6 +16,6 @@ export const destroyScope = (keys: Keys, request: DestroyScopeRequest, call: Cal
     const row = await selectScope(tx, scopeUid);
     if (!row) throw notFound('scope', request.name);
     call.annotate({ instanceUid: row.instance_uid });
-    return { reply: toScope(row), destroyed };
+    return { reply: toScope(row), revoked: destroyed };
   });
 };

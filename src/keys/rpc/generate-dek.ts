@@ -5,4 +5,4 @@ import { runOne } from '../items.ts';
 import type { Keys } from '../keys.ts';
 
 export const generateDek = (keys: Keys, request: GenerateDekRequest, call: Call): Promise<GenerateDekResponse> =>
-  runOne(keys, request, call, generate);
+  runOne(keys, request, call, { operation: 'wrap', run: generate });

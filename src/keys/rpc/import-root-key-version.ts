@@ -7,10 +7,11 @@ import { importInto, lockImported, parseImport } from '../importing.ts';
 import type { Keys } from '../keys.ts';
 import { toRootKey } from '../messages.ts';
 import { parseRootKey } from '../names.ts';
-import { addImportedVersion, selectNextVersion } from '../sql/material.ts';
+import { recordImport, selectNextVersion } from '../sql/material.ts';
+import { addVersion } from '../sql/renewal.ts';
 import { selectRootKey } from '../sql/root-keys.ts';
+import { beginRotation } from '../sql/rotation.ts';
 
-/** Scopes stay under the version that they are under until the next renewal moves them. */
 export const importRootKeyVersion = async (keys: Keys, request: ImportRootKeyVersionRequest, call: Call): Promise<RootKey> => {
   const path = parseRootKey(request.name);
   const wanted = parseImport(request.material, path.keyRing, Date.now());
@@ -20,13 +21,20 @@ export const importRootKeyVersion = async (keys: Keys, request: ImportRootKeyVer
     keys,
     call,
     wanted,
-    path.key,
+    path,
     async (tx) => {
-      const row = await lockImported(tx, path);
+      const row = await lockImported(tx, path, 'rotate');
       const version = await selectNextVersion(tx, row.key_uid);
       const attributes = { key: row.key_uid, version: String(version), importJob: wanted.job.job };
-      call.annotate({ instanceUid: row.owner ?? '', attributes });
-      return { to: { keyUid: row.key_uid, version }, store: (key, material) => addImportedVersion(tx, key, material) };
+      call.annotate({ attributes });
+      return {
+        to: { keyUid: row.key_uid, version },
+        store: async (key, material) => {
+          await addVersion(tx, key, row.primary_version);
+          await recordImport(tx, key, material);
+          await beginRotation(tx, row.key_uid);
+        },
+      };
     },
     async (tx) => {
       const row = await selectRootKey(tx, path);

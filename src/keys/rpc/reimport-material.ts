@@ -21,10 +21,10 @@ export const reimportMaterial = async (keys: Keys, request: ReimportMaterialRequ
     keys,
     call,
     wanted,
-    path.key,
+    path,
     async (tx) => {
-      const { key_uid: keyUid, owner } = await lockImported(tx, path);
-      call.annotate({ instanceUid: owner ?? '', attributes: { key: keyUid, version: String(version), importJob: wanted.job.job } });
+      const { key_uid: keyUid } = await lockImported(tx, path, 'update');
+      call.annotate({ attributes: { key: keyUid, version: String(version), importJob: wanted.job.job } });
       const row = await selectImportedVersion(tx, keyUid, version);
       if (!row) throw notFound('root key version', `${name}/versions/${version}`);
       if (!row.ref) throw new AppError('KEY_DESTROYED', `version ${version} of ${name} was destroyed`, { metadata: { resource: name } });

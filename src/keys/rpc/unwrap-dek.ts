@@ -5,4 +5,7 @@ import { runOne } from '../items.ts';
 import type { Keys } from '../keys.ts';
 
 export const unwrapDek = (keys: Keys, request: UnwrapDekRequest, call: Call): Promise<UnwrapDekResponse> =>
-  runOne(keys, request, call, (scopeKey, place) => ({ dek: unwrap(scopeKey, request.wrappedDek, place) }));
+  runOne(keys, request, call, {
+    operation: 'unwrap',
+    run: (scopeKey, place) => ({ dek: unwrap(scopeKey, request.wrappedDek, place) }),
+  });

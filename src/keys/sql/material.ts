@@ -1,7 +1,12 @@
 // The material of imported versions, in `root_key_versions`.
 import type { Queryable } from '../../kernel/db.ts';
-import type { RootKeyRef } from '../backend.ts';
-import { EXPIRED, type ImportedMaterial } from './root-keys.ts';
+import type { RootKeyRef, RootKeyVersion } from '../backend.ts';
+import { EXPIRED } from './root-keys.ts';
+
+export interface ImportedMaterial {
+  checkValue: Buffer;
+  expireTime: Date | null;
+}
 
 /** Material that was imported before, under whatever key, destroyed or not. */
 export const isKnownMaterial = async (tx: Queryable, checkValue: Buffer): Promise<boolean> => {
@@ -18,7 +23,7 @@ export interface ImportedVersionRow {
 
 export const selectImportedVersion = async (tx: Queryable, keyUid: string, version: number): Promise<ImportedVersionRow | undefined> => {
   const text = `select v.ref, v.check_value, ${EXPIRED} as is_expired, v.material_expire_time from root_key_versions v
-    where v.key_uid = $1 and v.version = $2 and v.origin <> 'GENERATED'`;
+    where v.key_uid = $1 and v.version = $2 and v.origin <> 'CREATED'`;
   return (await tx.query<ImportedVersionRow>({ name: 'keys.selectImportedVersion', text, values: [keyUid, version] }))[0];
 };
 
@@ -27,19 +32,18 @@ export const selectNextVersion = async (tx: Queryable, keyUid: string): Promise<
   return (await tx.query<{ next: number }>({ name: 'keys.selectNextVersion', text, values: [keyUid] }))[0]?.next ?? 1;
 };
 
-/** The new version is the one that wraps from now on. */
-export const addImportedVersion = async (tx: Queryable, key: RootKeyRef, material: ImportedMaterial): Promise<void> => {
-  const text = `with added as (
-      insert into root_key_versions (key_uid, version, ref, origin, check_value, material_expire_time)
-      values ($1, $2, $3, 'IMPORTED', $4, $5) returning key_uid, version
-    ) update root_keys k set primary_version = added.version from added where k.key_uid = added.key_uid`;
-  const values = [key.keyUid, key.version, key.ref, material.checkValue, material.expireTime];
-  await tx.query({ name: 'keys.addImportedVersion', text, values });
+/** Of a version that was just added. */
+export const recordImport = async (tx: Queryable, { keyUid, version }: RootKeyVersion, material: ImportedMaterial): Promise<void> => {
+  const text = `update root_key_versions set origin = 'IMPORTED', check_value = $3, material_expire_time = $4 where key_uid = $1 and version = $2`;
+  const values = [keyUid, version, material.checkValue, material.expireTime];
+  await tx.query({ name: 'keys.recordImport', text, values });
 };
 
+/** Scopes that could not move for want of it can again. */
 export const bringMaterialBack = async (tx: Queryable, { keyUid, version, ref }: RootKeyRef, expireTime: Date | null): Promise<void> => {
-  const text = `update root_key_versions set ref = $3, material_expire_time = $4, material_forget_time = null
-    where key_uid = $1 and version = $2`;
+  const text = `with back as (
+      update root_key_versions set ref = $3, material_expire_time = $4, material_forget_time = null where key_uid = $1 and version = $2
+    ) update root_keys set moved_time = null where key_uid = $1 and rotation_time is not null`;
   await tx.query({ name: 'keys.bringMaterialBack', text, values: [keyUid, version, ref, expireTime] });
 };
 
@@ -47,17 +51,16 @@ export interface DueMaterial {
   key_uid: string;
   key_ring: string;
   key_id: string;
-  owner: string | null;
   version: number;
   ref: Buffer;
 }
 
 /** Whose time is over and that is not forgotten. Nothing else is done to the keys meanwhile. */
-export const lockDueMaterial = (tx: Queryable): Promise<DueMaterial[]> => {
-  const text = `select k.key_uid, k.key_ring, k.key_id, k.owner, v.version, v.ref from root_key_versions v join root_keys k using (key_uid)
+export const lockDueMaterial = (tx: Queryable, limit: number): Promise<DueMaterial[]> => {
+  const text = `select k.key_uid, k.key_ring, k.key_id, v.version, v.ref from root_key_versions v join root_keys k using (key_uid)
     where v.material_expire_time <= now() and v.material_forget_time is null and v.ref is not null
-    order by k.key_uid, v.version limit 100 for update of k, v`;
-  return tx.query<DueMaterial>({ name: 'keys.lockDueMaterial', text });
+    order by k.key_uid, v.version limit $1 for update of k, v`;
+  return tx.query<DueMaterial>({ name: 'keys.lockDueMaterial', text, values: [limit] });
 };
 
 export const forgetMaterial = async (tx: Queryable, { keyUid, version, ref }: RootKeyRef): Promise<void> => {
@@ -71,10 +74,4 @@ export const selectExpiryDelay = async (db: Queryable): Promise<number | null> =
       (select min(material_expire_time) from root_key_versions where material_forget_time is null and ref is not null),
       (select min(expire_time) from import_jobs where state = 'ACTIVE')) - now()) * 1000)::float8 as delay`;
   return (await db.query<{ delay: number | null }>({ name: 'keys.selectExpiryDelay', text }))[0]?.delay ?? null;
-};
-
-/** False if another one is at it, until the end of the transaction. */
-export const tryExpire = async (tx: Queryable): Promise<boolean> => {
-  const text = `select pg_try_advisory_xact_lock(hashtext('strongroom.expiry')) as mine`;
-  return (await tx.query<{ mine: boolean }>({ name: 'keys.tryExpire', text }))[0]?.mine ?? false;
 };

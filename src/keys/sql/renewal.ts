@@ -46,7 +46,7 @@ export const selectTarget = async (tx: Queryable, keyUid: string, oldVersion: nu
 export const addVersion = async (tx: Queryable, { keyUid, version, ref }: RootKeyRef, oldVersion: number): Promise<void> => {
   const text = `with added as (
       insert into root_key_versions (key_uid, version, ref, origin, check_value, material_expire_time)
-      select o.key_uid, $2, $3, case o.origin when 'GENERATED' then 'GENERATED' else 'RENEWED' end, o.check_value, o.material_expire_time
+      select o.key_uid, $2, $3, case o.origin when 'CREATED' then 'CREATED' else 'RENEWED' end, o.check_value, o.material_expire_time
       from root_key_versions o where o.key_uid = $1 and o.version = $4 returning key_uid, version
     ) update root_keys k set primary_version = added.version from added where k.key_uid = added.key_uid and k.primary_version = $4`;
   await tx.query({ name: 'keys.addVersion', text, values: [keyUid, version, ref, oldVersion] });
