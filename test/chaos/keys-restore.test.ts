@@ -114,7 +114,7 @@ describe('a keys database that was brought back', () => {
     await end(stack, 'keys', 'SIGTERM');
     await restore(backup);
     await restart(stack);
-    const reasons = await Promise.all(wraps.map(({ dek: _, ...request }) => reasonOf(store!.envelopes.unwrapDek(request))));
+    const reasons = await Promise.all(wraps.map((wrap) => reasonOf(store!.envelopes.unwrapDek(wrap))));
     expect(reasons).toEqual(['KEY_NOT_GRANTED', 'KEY_DISABLED', 'KEY_DISABLED', 'OK', 'OK']);
     expect((await operator!.keys.getRootKey({ name: kept })).state).toBe(RootKey_State.ENABLED);
   });
