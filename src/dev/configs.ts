@@ -69,6 +69,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
     'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
     // Grants decide.
+    'strongroom.keys.v1.ImportService': ['*'],
     'strongroom.keys.v1.KeyRingService': ['*'],
     'strongroom.keys.v1.KeyService': ['*'],
     'strongroom.keys.v1.KeyVersionService': ['*'],

@@ -17,6 +17,7 @@ import { openChores } from './chores.ts';
 import { keysConfig } from './config.ts';
 import { destructionChore } from './destruction.ts';
 import { openEpochs } from './epochs.ts';
+import { expiryChore } from './expiry.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
@@ -61,7 +62,13 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       db,
       relay,
       log,
-      chores: [destructionChore(db, backend, ownEvent), policyChore(db, backend, ownEvent), moveChore(backend, ownEvent, log), uses.chore],
+      chores: [
+        destructionChore(db, backend, ownEvent),
+        policyChore(db, backend, ownEvent),
+        moveChore(backend, ownEvent, log),
+        expiryChore(db, backend, ownEvent),
+        uses.chore,
+      ],
     }),
   );
   replay.onDone(() => chores.kick());

@@ -34,7 +34,7 @@ export const rotate = async (backend: KeyBackend, tx: Queryable, row: RootKeyRow
     });
   const version = row.primary_version + 1;
   await holdCurrent(tx);
-  await addVersion(tx, { keyUid: row.key_uid, version, ref: await backend.create(row.key_uid, version, deadline) });
+  await addVersion(tx, { keyUid: row.key_uid, version, ref: await backend.create(row.key_uid, version, deadline) }, row.primary_version);
   await beginRotation(tx, row.key_uid);
   return version;
 };
