@@ -68,6 +68,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService/DestroyScope': [store, worker],
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
     'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
+    'strongroom.keys.v1.ScopeService': [store],
     'strongroom.keys.v1.KeyService': [store],
     'strongroom.keys.v1.KeyService/GetMasterKeyStatus': [operator],
     'strongroom.keys.v1.KeyService/RotateMasterKey': [operator],
@@ -75,6 +76,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.KeyService/GetRootKey': [store, worker, operator],
   },
   audit: peer(stack, 'audit'),
+  deputies: { [worker]: [store], [operator]: [store] },
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 

@@ -17,6 +17,8 @@ export interface EpochCache<Value> {
   /** To be called after a change made here. */
   expire(): void;
   get(key: string): Promise<Value>;
+  /** Lets go of what `get` gave, if it is still there: what it was loaded from has changed. */
+  forget(key: string, loaded: Promise<Value>): void;
 }
 
 export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCacheOptions<Value>): EpochCache<Value> => {
@@ -31,6 +33,9 @@ export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCach
   return {
     confirm: () => epoch.confirm(),
     expire: () => epoch.expire(),
+    forget: (key, loaded) => {
+      if (entries.get(key) === loaded) remove(key);
+    },
     get: (key) => {
       const known = entries.get(key);
       if (known) return known;

@@ -1,6 +1,6 @@
 // The key service's configuration.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema } from '../kernel/config.ts';
+import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, spiffeIdSchema } from '../kernel/config.ts';
 
 /** As long as a read that is under way may take. */
 const SHORTEST_KEEP_MS = 5_000;
@@ -9,6 +9,14 @@ export const keysConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
   audit: peerSchema,
+  /** Who may look at and destroy the scopes of which other services: the one that ends what another one has begun. */
+  deputies: z.record(spiffeIdSchema, z.array(spiffeIdSchema).min(1)).default({}),
+  scopeCache: z
+    .strictObject({
+      /** Scopes whose keys are held in memory, at most. */
+      max: z.int().min(1).default(100_000),
+    })
+    .prefault({}),
   /** The keys that seal the root keys of the soft backend. */
   masterKeys: z.strictObject({
     /** A folder of their own, the same for all replicas, in no backup of the database. */

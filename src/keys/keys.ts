@@ -1,5 +1,6 @@
 // What the handlers share.
 import type { Db } from '../kernel/db.ts';
+import type { SpiffeId } from '../kernel/identity.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import type { KeyBackend } from './backend.ts';
 import type { Epochs, Schedule } from './epochs.ts';
@@ -14,4 +15,6 @@ export interface Keys {
   readonly files: KeyFiles;
   readonly epochs: Epochs;
   readonly schedule: Schedule;
+  /** Whether this scope is there for who calls: his own, or one of a service whose deputy he is. */
+  readonly isVisible: (scope: { service: string }, principal: SpiffeId) => boolean;
 }

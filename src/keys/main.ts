@@ -20,6 +20,7 @@ import { openOwnEvents } from './own-event.ts';
 import { openReplay } from './replay.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';
+import { visibilityOf } from './visibility.ts';
 import { openSoftBackend } from './soft.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
@@ -49,8 +50,9 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const schedule = { rotateEveryMs, keepForMs };
   const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
   replay.onDone(() => epochs.kick());
-  const scopeKeys = openScopeKeys(db, backend, replay);
-  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule };
+  const scopeKeys = openScopeKeys({ db, backend, epochs: replay, max: config.scopeCache.max });
+  const isVisible = visibilityOf(config.deputies);
+  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule, isVisible };
   // The allowlist is all: only services call this one. What binds a call to its instance is checked with the key.
   stack.use(
     await serve({

@@ -53,6 +53,12 @@ export const parseUuid = (text: string, field: string): string => {
   return text;
 };
 
+/** The number of a version of a key. */
+export const parseKeyVersion = (version: number, field: string): number => {
+  if (version < 1) throw invalid(field, 'must be 1 or more');
+  return version;
+};
+
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

@@ -24,7 +24,7 @@ const AT_ONCE = 20;
 const CALL_MS = 10_000;
 const NIL = '00000000-0000-0000-0000-000000000000';
 
-export const BEGIN: Place = { keyUid: NIL, version: 0, scopeUid: NIL };
+export const BEGIN: Place = { keyUid: NIL, version: 0, scopeUid: NIL, scopeVersion: 0 };
 
 export interface Renewal {
   /** Where the next step goes on; undefined at the end. */
@@ -46,14 +46,14 @@ const targetOf = async (keys: Renewing, tx: Queryable, old: OldVersion): Promise
 
 const moveSome = async (keys: Renewing, tx: Queryable, from: RootKeyRef, to: RootKeyRef, place: Place): Promise<Renewal> => {
   const rows = await lockScopes(tx, place, SCOPES);
-  const moved: { scopeUid: string; wrappedKey: Buffer }[] = [];
+  const moved: { scopeUid: string; version: number; wrappedKey: Buffer }[] = [];
   const stuck: string[] = [];
   for (const [i, row] of rows.entries()) {
     if (i % AT_ONCE === 0) await yieldToCalls();
-    const { scope_uid: scopeUid, instance_uid: instanceUid, wrapped_key: wrapped } = row;
+    const { scope_uid: scopeUid, instance_uid: instanceUid, version, wrapped_key: wrapped } = row;
     try {
-      const wrappedKey = await rewrapScopeKey(keys.backend, { from, to, scopeUid, instanceUid, wrapped }, Date.now() + CALL_MS);
-      moved.push({ scopeUid, wrappedKey });
+      const wrappedKey = await rewrapScopeKey(keys.backend, { from, to, scopeUid, instanceUid, version, wrapped }, Date.now() + CALL_MS);
+      moved.push({ scopeUid, version, wrappedKey });
     } catch (error) {
       if (!(error instanceof AppError && error.reason === 'DATA_CORRUPTED')) throw error;
       stuck.push(scopeName(scopeUid));
@@ -61,7 +61,7 @@ const moveSome = async (keys: Renewing, tx: Queryable, from: RootKeyRef, to: Roo
   }
   if (moved.length > 0) await moveScopes(tx, to.version, moved);
   const last = rows.length === SCOPES ? rows.at(-1) : undefined;
-  return { next: last && { ...place, scopeUid: last.scope_uid }, stuck };
+  return { next: last && { ...place, scopeUid: last.scope_uid, scopeVersion: last.version }, stuck };
 };
 
 /** One step; undefined if another replica is at it. */
@@ -73,7 +73,7 @@ export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, own
     const from: RootKeyRef = { keyUid: old.key_uid, version: old.version, ref: old.ref };
     const to = await targetOf(keys, tx, old);
     const isSame = place.keyUid === from.keyUid && place.version === from.version;
-    const here: Place = { keyUid: from.keyUid, version: from.version, scopeUid: isSame ? place.scopeUid : NIL };
+    const here: Place = isSame ? place : { ...BEGIN, keyUid: from.keyUid, version: from.version };
     const { next, stuck } = await moveSome(keys, tx, from, to, here);
     if (next) return { next, stuck };
     if (await forgetVersion(tx, from.keyUid, from.version)) {
@@ -82,5 +82,5 @@ export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, own
       const attributes = { key: from.keyUid, version: String(to.version), destroyed: String(from.version) };
       await enqueue(tx, ownEvent('keys.rootkey.rotate', name, { instanceUid: old.owner, attributes }));
     }
-    return { next: { keyUid: from.keyUid, version: from.version + 1, scopeUid: NIL }, stuck };
+    return { next: { ...BEGIN, keyUid: from.keyUid, version: from.version + 1 }, stuck };
   });

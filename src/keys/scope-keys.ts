@@ -1,23 +1,34 @@
-// Plain scope keys, held so that the backend is asked once for each scope and not once for each DEK. One may be used only
-// while the epoch of the database vouches for it: a key that was destroyed is of no use anywhere within half a second.
+// Plain scope keys, all living versions of a scope together, held so that the backend is asked once for each scope and not once
+// for each DEK. They may be used only while the epoch of the database vouches for them: a key that was destroyed is of no use
+// anywhere within half a second.
 import { randomBytes } from 'node:crypto';
 import type { Db } from '../kernel/db.ts';
 import { openEpochCache } from '../kernel/epoch-cache.ts';
 import { tooSlow } from '../kernel/epoch.ts';
 import { AppError, notFound } from '../kernel/errors.ts';
 import { metrics } from '../kernel/metrics.ts';
+import type { SpiffeId } from '../kernel/identity.ts';
 import type { Call } from '../kernel/table.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
+import type { ScopeKey } from './dek.ts';
 import { scopeName } from './names.ts';
+import { selectLiving } from './sql/scope-versions.ts';
 import { selectScope } from './sql/scopes.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
-const MAX_SCOPES = 100_000;
 const LOAD_MS = 5_000;
 
-interface ScopeKey {
+const UUID_LENGTH = 36;
+
+/** A scope as the service sees it that it belongs to: to any other one it does not exist. */
+export interface OwnScope {
+  readonly scopeUid: string;
+  /** The caller. */
+  readonly service: SpiffeId;
+}
+
+interface Held extends ScopeKey {
   readonly instanceUid: string;
-  readonly key: Buffer;
   wiped: boolean;
 }
 
@@ -32,25 +43,41 @@ export interface ScopeKeys {
   raised(epoch: bigint): void;
   /** To be awaited once in each call that uses keys: refuses the reply if the keys stop being vouched for meanwhile. */
   confirm(call: Call): Promise<void>;
-  /** Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_DESTROYED, UNAVAILABLE. */
-  lend<T>(scopeUid: string, use: (key: Buffer, instanceUid: string) => T): Promise<T>;
+  /**
+   * Lends the key to `use`, which must not keep it. `version` is one that must be known: another replica may just have made
+   * it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_DESTROYED, UNAVAILABLE.
+   */
+  lend<T>(scope: OwnScope, version: number, use: (key: ScopeKey, instanceUid: string) => T): Promise<T>;
 }
 
-/** What a wrapped scope key is bound to: the root key's uid and version, the scope's and the instance's uid. */
-const contextOfScope = (scopeUid: string, instanceUid: string, { keyUid, version }: RootKeyRef): Buffer =>
-  contextOf('strongroom/scope/v1', uuidBytes(keyUid), u32(version), uuidBytes(scopeUid), uuidBytes(instanceUid));
+/** A version of a scope's key. */
+export interface ScopeKeyVersion {
+  scopeUid: string;
+  instanceUid: string;
+  version: number;
+}
+
+/** What a wrapped scope key is bound to: the root key's uid and version, the scope's and the instance's uid, its own version. */
+const contextOfScope = (scope: ScopeKeyVersion, { keyUid, version }: RootKeyRef): Buffer =>
+  contextOf(
+    'strongroom/scope/v2',
+    uuidBytes(keyUid),
+    u32(version),
+    uuidBytes(scope.scopeUid),
+    uuidBytes(scope.instanceUid),
+    u32(scope.version),
+  );
 
 /** A new scope key, which leaves this function only wrapped. */
 export const wrapNewScopeKey = async (
   backend: KeyBackend,
   rootKey: RootKeyRef,
-  scopeUid: string,
-  instanceUid: string,
+  scope: ScopeKeyVersion,
   deadline: number,
 ): Promise<Buffer> => {
   const key = randomBytes(KEY_BYTES);
   try {
-    return await backend.wrap(rootKey, key, contextOfScope(scopeUid, instanceUid, rootKey), deadline);
+    return await backend.wrap(rootKey, key, contextOfScope(scope, rootKey), deadline);
   } finally {
     key.fill(0);
   }
@@ -59,10 +86,10 @@ export const wrapNewScopeKey = async (
 /** A scope key under another version of its root key; it leaves this function only wrapped. */
 export const rewrapScopeKey = async (
   backend: KeyBackend,
-  scope: { from: RootKeyRef; to: RootKeyRef; scopeUid: string; instanceUid: string; wrapped: Buffer },
+  scope: ScopeKeyVersion & { from: RootKeyRef; to: RootKeyRef; wrapped: Buffer },
   deadline: number,
 ): Promise<Buffer> => {
-  const context = (rootKey: RootKeyRef) => contextOfScope(scope.scopeUid, scope.instanceUid, rootKey);
+  const context = (rootKey: RootKeyRef) => contextOfScope(scope, rootKey);
   const key = await backend.unwrap(scope.from, scope.wrapped, context(scope.from), deadline);
   try {
     return await backend.wrap(scope.to, key, context(scope.to), deadline);
@@ -76,26 +103,39 @@ export const scopeDestroyed = (scopeUid: string): AppError =>
     metadata: { scope: scopeName(scopeUid) },
   });
 
-export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch): ScopeKeys => {
-  const load = async (scopeUid: string): Promise<ScopeKey> => {
+export interface ScopeKeysOptions {
+  db: Db;
+  backend: KeyBackend;
+  epochs: DatabaseEpoch;
+  /** Scopes at most. */
+  max: number;
+}
+
+export const openScopeKeys = ({ db, backend, epochs, max }: ScopeKeysOptions): ScopeKeys => {
+  const load = async (entry: string): Promise<Held> => {
     metrics.keyCache.inc({ result: 'miss' });
-    const row = await selectScope(db.read, scopeUid);
-    if (!row) throw notFound('scope', scopeName(scopeUid));
-    if (!row.wrapped_key) throw scopeDestroyed(scopeUid);
-    if (row.key_state === 'DESTROYED' || !row.ref)
+    const [scopeUid, service] = [entry.slice(0, UUID_LENGTH), entry.slice(UUID_LENGTH)];
+    const [row, versions] = await Promise.all([selectScope(db.read, scopeUid), selectLiving(db.read, scopeUid)]);
+    if (!row || row.service !== service) throw notFound('scope', scopeName(scopeUid));
+    if (row.destroy_time) throw scopeDestroyed(scopeUid);
+    if (row.key_state === 'DESTROYED')
       throw new AppError('KEY_DESTROYED', `the root key of ${scopeName(scopeUid)} was destroyed`, {
         metadata: { scope: scopeName(scopeUid) },
       });
-    const rootKey = { keyUid: row.key_uid, version: row.key_version, ref: row.ref };
-    const context = contextOfScope(scopeUid, row.instance_uid, rootKey);
-    const key = await backend.unwrap(rootKey, row.wrapped_key, context, Date.now() + LOAD_MS);
-    return { instanceUid: row.instance_uid, key, wiped: false };
+    const { instance_uid: instanceUid, primary_version: primary } = row;
+    const living: { version: number; key: Buffer }[] = [];
+    for (const { version, wrapped_key: wrapped, key_version, ref } of versions) {
+      const rootKey = { keyUid: row.key_uid, version: key_version, ref };
+      const context = contextOfScope({ scopeUid, instanceUid, version }, rootKey);
+      living.push({ version, key: await backend.unwrap(rootKey, wrapped, context, Date.now() + LOAD_MS) });
+    }
+    return { instanceUid, primary, living, wiped: false };
   };
-  const wipe = (scope: ScopeKey): void => {
-    scope.key.fill(0);
+  const wipe = (scope: Held): void => {
+    for (const { key } of scope.living) key.fill(0);
     scope.wiped = true;
   };
-  const cache = openEpochCache({ queryEpoch: () => epochs.askEpoch(), load, max: MAX_SCOPES, drop: wipe });
+  const cache = openEpochCache({ queryEpoch: () => epochs.askEpoch(), load, max, drop: wipe });
 
   return {
     raised: (epoch) => {
@@ -111,11 +151,16 @@ export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch
         if (!lease()) throw tooSlow();
       });
     },
-    lend: async (scopeUid, use) => {
-      for (;;) {
-        const scope = await cache.get(scopeUid);
+    lend: async ({ scopeUid, service }, version, use) => {
+      const entry = scopeUid + service;
+      for (let looked = false; ;) {
+        const loading = cache.get(entry);
+        const scope = await loading;
         // Between the load and this line another call may have seen the epoch move.
-        if (!scope.wiped) return use(scope.key, scope.instanceUid);
+        if (scope.wiped) continue;
+        if (looked || version <= scope.primary) return use(scope, scope.instanceUid);
+        cache.forget(entry, loading);
+        looked = true;
       }
     },
   };

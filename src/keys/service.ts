@@ -1,22 +1,28 @@
 // THE table of the key service: every RPC with its action, resource, audit mode, limits and handler. Start reading here.
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
 import { METADATA_LIMITS as metadata, register, type Call, type Limits, type Registration, type Resource } from '../kernel/table.ts';
 import type { Keys } from './keys.ts';
 import { parseKeyRing, parseRootKey, parseScope, parseUuid, scopeName } from './names.ts';
 import { batchGenerateDeks } from './rpc/batch-generate-deks.ts';
 import { batchGetScopes } from './rpc/batch-get-scopes.ts';
+import { batchRewrapDeks } from './rpc/batch-rewrap-deks.ts';
 import { batchUnwrapDeks } from './rpc/batch-unwrap-deks.ts';
 import { createRootKey } from './rpc/create-root-key.ts';
 import { createScope } from './rpc/create-scope.ts';
 import { destroyRootKey } from './rpc/destroy-root-key.ts';
+import { destroyScopeKeyVersion } from './rpc/destroy-scope-key-version.ts';
 import { destroyScope } from './rpc/destroy-scope.ts';
 import { generateDek } from './rpc/generate-dek.ts';
 import { getMasterKeyStatus } from './rpc/get-master-key-status.ts';
 import { getRootKey } from './rpc/get-root-key.ts';
 import { getScope } from './rpc/get-scope.ts';
+import { rewrapDek } from './rpc/rewrap-dek.ts';
 import { rotateMasterKey } from './rpc/rotate-master-key.ts';
+import { rotateScopeKey } from './rpc/rotate-scope-key.ts';
 import { unwrapDek } from './rpc/unwrap-dek.ts';
+import { wrapDek } from './rpc/wrap-dek.ts';
 
 /** 1000 items of some 500 bytes; what names its end callers at length fits fewer. */
 const batch: Limits = { requestBytes: 4 * 1024 * 1024, deadlineMs: 10_000 };
@@ -118,6 +124,20 @@ export const registrations = (keys: Keys): Registration[] => {
         limits: metadata,
         handler: run(unwrapDek),
       },
+      wrapDek: {
+        action: 'keys.dek.wrap',
+        resource: (r) => inScope(r.scope),
+        audit: 'read',
+        limits: metadata,
+        handler: run(wrapDek),
+      },
+      rewrapDek: {
+        action: 'keys.dek.rewrap',
+        resource: (r) => inScope(r.scope),
+        audit: 'read',
+        limits: metadata,
+        handler: run(rewrapDek),
+      },
       batchGenerateDeks: {
         action: 'keys.dek.generate',
         resource: manyScopes,
@@ -131,6 +151,29 @@ export const registrations = (keys: Keys): Registration[] => {
         audit: 'read',
         limits: batch,
         handler: run(batchUnwrapDeks),
+      },
+      batchRewrapDeks: {
+        action: 'keys.dek.rewrap',
+        resource: manyScopes,
+        audit: 'read',
+        limits: batch,
+        handler: run(batchRewrapDeks),
+      },
+    }),
+    register(ScopeServiceService, {
+      rotateScopeKey: {
+        action: 'keys.scope.rotate',
+        resource: (r) => named(r.name, parseScope),
+        audit: 'write',
+        limits: metadata,
+        handler: run(rotateScopeKey),
+      },
+      destroyScopeKeyVersion: {
+        action: 'keys.scope.version.destroy',
+        resource: (r) => named(r.name, parseScope),
+        audit: 'write',
+        limits: metadata,
+        handler: run(destroyScopeKeyVersion),
       },
     }),
   ];

@@ -22,6 +22,8 @@ export interface Targets extends Tenant, DeletionTargets {
   deleted: { instance: string; group: string; secret: string };
   purge: string;
   masterKeyId: string;
+  /** A scope whose key has a second version. */
+  rotated: string;
 }
 
 const stranger = 'spiffe://strongroom.internal/somebody';
@@ -54,8 +56,10 @@ export const makeTargets = async (
   const gone = await operator.secrets.deleteSecret({ name: await newSecret('purged'), ...fresh() });
 
   const scope = await newScope(rootKey, instanceUid);
-  const context: DekContext = { instanceUid, resourceUid: uid, version: 1 };
+  const context: DekContext = { instanceUid, resourceUid: uid, version: 1, additionalData: Buffer.alloc(0) };
   const { wrappedDek } = await store.envelopes.generateDek({ scope, context });
+  const rotated = await newScope(rootKey, instanceUid);
+  await store.scopes.rotateScopeKey({ name: rotated, expectedVersion: 1 });
   const owner = randomUUID();
   const doomedKey = await store.keys.createRootKey({ parent: 'keyRings/provider', rootKeyId: owner, owner });
   return {
@@ -75,6 +79,7 @@ export const makeTargets = async (
     },
     deleted: { instance: deletedInstance.instance, group: deletedGroup, secret: deletedSecret },
     purge: `purges/${gone.uid}`,
+    rotated,
     masterKeyId: (await operator.keys.getMasterKeyStatus({})).current?.id ?? '',
   };
 };
@@ -149,8 +154,14 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   'EnvelopeService/DestroyScope': (as, on, o) => as.envelopes.destroyScope({ name: on.doomed.scope }, o),
   'EnvelopeService/GenerateDek': (as, on, o) => as.envelopes.generateDek(dek(on), o),
   'EnvelopeService/UnwrapDek': (as, on, o) => as.envelopes.unwrapDek(dek(on), o),
+  'EnvelopeService/WrapDek': (as, on, o) => as.envelopes.wrapDek({ ...dek(on), dek: Buffer.alloc(32, 1) }, o),
+  'EnvelopeService/RewrapDek': (as, on, o) => as.envelopes.rewrapDek(rewrap(on), o),
+  'EnvelopeService/BatchRewrapDeks': (as, on, o) => as.envelopes.batchRewrapDeks({ requests: [rewrap(on)] }, o),
   'EnvelopeService/BatchGenerateDeks': (as, on, o) => as.envelopes.batchGenerateDeks({ requests: [dek(on)] }, o),
   'EnvelopeService/BatchUnwrapDeks': (as, on, o) => as.envelopes.batchUnwrapDeks({ requests: [dek(on)] }, o),
+
+  'ScopeService/RotateScopeKey': (as, on, o) => as.scopes.rotateScopeKey({ name: on.rotated, expectedVersion: 1 }, o),
+  'ScopeService/DestroyScopeKeyVersion': (as, on, o) => as.scopes.destroyScopeKeyVersion({ name: on.rotated, version: 1 }, o),
 
   'AuditWriterService/AppendEvents': (as, _, o) => as.auditWriter.appendEvents({ events: [event()] }, o),
   'AuditService/ListEntries': (as, _, o) => as.auditLog.listEntries({ pageSize: 1 }, o),
@@ -161,3 +172,4 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
 
 const bindingOn = (scope: string) => Binding.fromPartial({ scope, principal: stranger, role: Role.READER });
 const dek = ({ scope, context, wrappedDek }: Targets) => ({ scope, context, wrappedDek, callContext: undefined });
+const rewrap = (on: Targets) => ({ ...dek(on), targetScope: '' });

@@ -69,6 +69,11 @@ keys.v1.EnvelopeService/GenerateDek                   -        -       -      - 
 keys.v1.EnvelopeService/UnwrapDek                     -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/BatchGenerateDeks             -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/BatchUnwrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/WrapDek                       -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/RewrapDek                     -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/BatchRewrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.ScopeService/RotateScopeKey                   -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.ScopeService/DestroyScopeKeyVersion           -        -       -      -        -   -    -         -       yes   -    -      -
 audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    -
 audit.v1.AuditService/ListEntries                     -        -       -      -        -   -    -         yes     -     yes  -      -
 audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -

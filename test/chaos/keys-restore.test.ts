@@ -46,7 +46,7 @@ const newKey = async () => {
   const owner = randomUUID();
   const { name: rootKey } = await store!.keys.createRootKey({ parent: 'keyRings/provider', rootKeyId: owner, owner });
   const { name: scope } = await store!.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid: owner });
-  const context = { instanceUid: owner, resourceUid: randomUUID(), version: 1 };
+  const context = { instanceUid: owner, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) };
   const { wrappedDek } = await store!.envelopes.generateDek({ scope, context });
   const unwrap = () => store!.envelopes.unwrapDek({ scope, context, wrappedDek });
   return { rootKey, scope, unwrap };
@@ -93,7 +93,7 @@ describe('a keys database that was brought back', () => {
     expect(await reasonOf(kept.unwrap())).toBe('OK');
     expect(logOf(stack, 'keys')).toContain('this database is a restored one');
     const left = await inDatabase(({ sql }) =>
-      sql('select 1 from scopes where scope_uid = $1 and wrapped_key is not null', [purged.scope.slice(7)]),
+      sql('select 1 from scope_versions where scope_uid = $1 and wrapped_key is not null', [purged.scope.slice(7)]),
     );
     expect(left).toEqual([]);
   });

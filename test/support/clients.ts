@@ -11,6 +11,7 @@ import { AuditServiceService } from '../../src/gen/strongroom/audit/v1/audit_ser
 import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
+import { ScopeServiceService } from '../../src/gen/strongroom/keys/v1/scope_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
@@ -117,6 +118,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     watchPurge: stream(store, PurgeServiceService.watchPurge),
     keys: unary(keys, KeyServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
+    scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
     auditWriter: unary(audit, AuditWriterServiceService),
     health: {

@@ -23,6 +23,7 @@ import { createScope } from '../../src/keys/rpc/create-scope.ts';
 import { openScopeKeys } from '../../src/keys/scope-keys.ts';
 import { selectEpoch } from '../../src/keys/sql/scopes.ts';
 import { openSoftBackend } from '../../src/keys/soft.ts';
+import { visibilityOf } from '../../src/keys/visibility.ts';
 import { scratchDatabase, silentLog, type Scratch } from '../integration/scratch.ts';
 
 const self = parseSpiffeId(spiffeIdOf('keys'))!;
@@ -81,6 +82,7 @@ const placeOf = ({ name, instanceUid }: Scope) => ({
   instanceUid,
   resourceUid: instanceUid,
   version: 1,
+  additionalData: Buffer.alloc(0),
 });
 
 const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Promise<Replica> => {
@@ -97,8 +99,9 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const schedule = { rotateEveryMs, keepForMs };
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
-  const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined });
-  const keys: Keys = { db, backend, relay, files, epochs, schedule, scopeKeys: openKeys() };
+  const askEpoch = () => selectEpoch(db.read);
+  const openKeys = () => openScopeKeys({ db, backend, epochs: { askEpoch, raised: () => undefined }, max: 1_000 });
+  const keys: Keys = { db, backend, relay, files, epochs, schedule, scopeKeys: openKeys(), isVisible: visibilityOf({}) };
   const disposer = stack.move();
 
   return {
@@ -113,11 +116,11 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
       const request = { scopeUid: randomUUID(), rootKey, instanceUid, callContext: undefined };
       const scope = await createScope(keys, request, callOf('keys.scope.create'));
       const place = placeOf(scope);
-      return { scope, wrappedDek: await keys.scopeKeys.lend(place.scopeUid, (key) => wrapDek(key, DEK, place)) };
+      return { scope, wrappedDek: await keys.scopeKeys.lend({ ...place, service: self }, 1, (key) => wrapDek(key, DEK, place)) };
     },
     opens: async ({ scope, wrappedDek }) => {
       const place = placeOf(scope);
-      return openKeys().lend(place.scopeUid, (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
+      return openKeys().lend({ ...place, service: self }, 1, (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
     },
     [Symbol.asyncDispose]: () => disposer[Symbol.asyncDispose](),
   };

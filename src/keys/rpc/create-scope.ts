@@ -42,21 +42,26 @@ const createUnder = async (keys: Keys, { scopeUid, instanceUid, path, name }: Wa
   const version = (await selectVersions(keys.db.read, rootKey.key_uid)).find((v) => v.version === rootKey.primary_version);
   if (!version) throw renewed();
   const ref = { keyUid: rootKey.key_uid, ...version };
-  const wrappedKey = await wrapNewScopeKey(keys.backend, ref, scopeUid, instanceUid, call.deadline);
+  const wrappedKey = await wrapNewScopeKey(keys.backend, ref, { scopeUid, instanceUid, version: 1 }, call.deadline);
 
+  const service = call.principal;
   return mutate(keys, call, async (tx) => {
-    const inserted = await insertScope(tx, { scopeUid, instanceUid, keyUid: ref.keyUid, keyVersion: ref.version, wrappedKey });
+    const inserted = await insertScope(tx, { scopeUid, instanceUid, service, keyUid: ref.keyUid, keyVersion: ref.version, wrappedKey });
     const row = await selectScope(tx, scopeUid);
     if (!row) throw renewed();
     if (!inserted) {
-      if (row.instance_uid !== instanceUid || row.key_uid !== ref.keyUid) throw taken(scopeUid);
-      if (!row.wrapped_key) throw scopeDestroyed(scopeUid);
+      if (row.service !== service || row.instance_uid !== instanceUid || row.key_uid !== ref.keyUid) throw taken(scopeUid);
+      if (row.destroy_time) throw scopeDestroyed(scopeUid);
     }
     return toScope(row);
   });
 };
 
 const taken = (scopeUid: string): AppError =>
-  new AppError('ALREADY_EXISTS', `${scopeName(scopeUid)} exists for another instance or under another root key; choose another UUID`, {
-    metadata: { scope: scopeName(scopeUid) },
-  });
+  new AppError(
+    'ALREADY_EXISTS',
+    `${scopeName(scopeUid)} exists for another instance or service, or under another root key; choose another UUID`,
+    {
+      metadata: { scope: scopeName(scopeUid) },
+    },
+  );

@@ -15,7 +15,7 @@ export interface RootKeyRow {
 }
 
 const COLUMNS = `k.key_uid, k.key_ring, k.key_id, k.state, k.owner, k.primary_version, k.create_time, k.destroy_time,
-  (select count(*) from scopes s where s.key_uid = k.key_uid and s.wrapped_key is not null) as scope_count`;
+  (select count(*) from scopes s where s.key_uid = k.key_uid and s.destroy_time is null) as scope_count`;
 
 export const selectRootKey = async (db: Queryable, path: RootKeyPath): Promise<RootKeyRow | undefined> => {
   const text = `select ${COLUMNS} from root_keys k where k.key_ring = $1 and k.key_id = $2`;
