@@ -92,6 +92,7 @@ const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   tokenKeyFile: keyFile('token.key'),
   // Short, so that a purge can be watched.
   retention: { default: '3s', minimum: '1s', maximum: '90d' },
+  rekeyAfterPurge: null,
 });
 
 const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({

@@ -8,7 +8,7 @@ import { enqueue, type Relay } from '../kernel/outbox.ts';
 import type { KeyFiles } from './key-files.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
-import type { OwnEvent } from './own-event.ts';
+import type { OwnEvent } from '../kernel/own-event.ts';
 import { BEGIN, renewSome, type Place, type Renewing } from './renewal.ts';
 import { lead, recordDestroyed, recordEmpty, selectDelays, selectDue, selectMasterKeys, tryLead } from './sql/master-keys.ts';
 

@@ -16,7 +16,7 @@ import { openEpochs } from './epochs.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
-import { openOwnEvents } from './own-event.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { openReplay } from './replay.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';

@@ -7,7 +7,7 @@ import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import { rootKeyName, scopeName } from './names.ts';
-import type { OwnEvent } from './own-event.ts';
+import type { OwnEvent } from '../kernel/own-event.ts';
 import { rewrapScopeKey } from './scope-keys.ts';
 import { holdCurrent, tryLead } from './sql/master-keys.ts';
 import { addVersion, forgetVersion, lockOldVersion, lockScopes, moveScopes, type OldVersion, type Place } from './sql/renewal.ts';

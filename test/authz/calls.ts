@@ -9,7 +9,7 @@ import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_se
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
-import { DELETION_CALLS, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
+import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 
 export interface Targets extends Tenant, DeletionTargets {
   secret: string;
@@ -24,6 +24,8 @@ export interface Targets extends Tenant, DeletionTargets {
   masterKeyId: string;
   /** A scope whose key has a second version. */
   rotated: string;
+  /** A group whose key was replaced. */
+  rekeyed: string;
 }
 
 const stranger = 'spiffe://strongroom.internal/somebody';
@@ -49,6 +51,8 @@ export const makeTargets = async (
   const [secret, doomedSecret, deletedSecret] = [await newSecret('kept'), await newSecret('doomed'), await newSecret('deleted')];
   await app.secrets.addSecretVersion({ parent: secret, payload: text('another'), ...fresh() });
   const [doomedGroup, deletedGroup] = [await newGroup('doomed'), await newGroup('deleted')];
+  const rekeyed = await newGroup('rekeyed');
+  await operator.groups.rotateSecretGroupKey({ name: rekeyed, ...fresh() });
   const [doomedInstance, deletedInstance] = [await newTenant(operator), await newTenant(operator)];
   const { uid } = await operator.secrets.deleteSecret({ name: deletedSecret, ...fresh() });
   await operator.groups.deleteSecretGroup({ name: deletedGroup, ...fresh() });
@@ -80,6 +84,7 @@ export const makeTargets = async (
     deleted: { instance: deletedInstance.instance, group: deletedGroup, secret: deletedSecret },
     purge: `purges/${gone.uid}`,
     rotated,
+    rekeyed,
     masterKeyId: (await operator.keys.getMasterKeyStatus({})).current?.id ?? '',
   };
 };
@@ -114,6 +119,10 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
     as.groups.updateSecretGroup({ secretGroup: SecretGroup.fromPartial({ name: on.group, displayName: 'new' }), ...fresh() }, o),
   'SecretGroupService/DeleteSecretGroup': (as, on, o) => as.groups.deleteSecretGroup({ name: on.doomed.group, ...fresh() }, o),
   'SecretGroupService/UndeleteSecretGroup': (as, on, o) => as.groups.undeleteSecretGroup({ name: on.deleted.group, ...fresh() }, o),
+
+  'SecretGroupService/RotateSecretGroupKey': (as, on, o) => as.groups.rotateSecretGroupKey({ name: on.group, ...fresh() }, o),
+  'SecretGroupService/GetSecretGroupKeyRotation': (as, on, o) => as.groups.getSecretGroupKeyRotation({ name: on.rekeyed }, o),
+  'SecretGroupService/WatchSecretGroupKeyRotation': (as, on, o) => first(as.watchRotation({ name: on.rekeyed }, o)),
 
   'SecretService/CreateSecret': (as, on, o) =>
     as.secrets.createSecret({ parent: on.group, secretId: newId('m'), payload: text('a value'), ...fresh() }, o),

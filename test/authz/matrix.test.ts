@@ -30,6 +30,9 @@ secrets.v1.SecretGroupService/ListSecretGroups        yes      yes     yes    ye
 secrets.v1.SecretGroupService/UpdateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.SecretGroupService/DeleteSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.SecretGroupService/UndeleteSecretGroup     yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/RotateSecretGroupKey        yes  yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/GetSecretGroupKeyRotation   yes  yes     yes    yes      -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/WatchSecretGroupKeyRotation yes  yes     yes    yes      -   -    -         -       -     -    -      -
 secrets.v1.SecretService/CreateSecret                 yes      yes     -      -        yes -    -         -       -     -    -      -
 secrets.v1.SecretService/GetSecret                    yes      yes     yes    yes      yes -    -         -       -     -    -      -
 secrets.v1.SecretService/ListSecrets                  yes      yes     yes    yes      yes -    -         -       -     -    -      -

@@ -89,7 +89,7 @@ describe('a rotation', () => {
     expect(actions(database)).toEqual(['keys.masterkey.rotate', ...renewals, 'keys.masterkey.destroy']);
     const left = await database.scratch.sql(`select version, sealed_by from root_key_versions where ref is not null`);
     expect(left).toEqual(renewals.map(() => ({ version: 2, sealed_by: id })));
-    expect(await database.scratch.sql('select distinct key_version from scopes')).toEqual([{ key_version: 2 }]);
+    expect(await database.scratch.sql('select distinct key_version from scope_versions')).toEqual([{ key_version: 2 }]);
   });
 
   it('happens on its schedule, and keeps the old key for as long as configured after it was last needed', async () => {

@@ -116,6 +116,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
+    watchRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
     keys: unary(keys, KeyServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
     scopes: unary(keys, ScopeServiceService),

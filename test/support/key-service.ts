@@ -17,7 +17,7 @@ import { openEpochs, type EpochOptions } from '../../src/keys/epochs.ts';
 import { openKeyFiles, type KeyFiles } from '../../src/keys/key-files.ts';
 import type { Keys } from '../../src/keys/keys.ts';
 import { openMasterKeys } from '../../src/keys/master-keys.ts';
-import { openOwnEvents } from '../../src/keys/own-event.ts';
+import { openOwnEvents } from '../../src/kernel/own-event.ts';
 import { createRootKey } from '../../src/keys/rpc/create-root-key.ts';
 import { createScope } from '../../src/keys/rpc/create-scope.ts';
 import { openScopeKeys } from '../../src/keys/scope-keys.ts';
