@@ -50,8 +50,11 @@ const rotate = async ({ scopes, scopeKeys }: Rekeying, tx: Queryable, r: RekeyRo
     await recordOldVersion(tx, r, primaryVersion);
   } else if (r.new_version === null) {
     const request = { name, expectedVersion: r.old_version, callContext: contextOf(r) };
-    const { primaryVersion } = await scopeKeys.rotateScopeKey(request, optionsOf(r));
-    await recordNewVersion(tx, r, primaryVersion, KNOWN_MS);
+    const rotated = await scopeKeys.rotateScopeKey(request, optionsOf(r)).catch((error: unknown) => {
+      if (error instanceof AppError && error.reason === 'ETAG_MISMATCH') return undefined;
+      throw error;
+    });
+    await (rotated ? recordNewVersion(tx, r, rotated.primaryVersion, KNOWN_MS) : recordOldVersion(tx, r, null));
   } else await useNewVersion(tx, r, r.new_version);
 };
 

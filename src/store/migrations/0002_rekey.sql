@@ -62,7 +62,7 @@ create trigger check_rewrap before update of wrapped_dek on secret_versions
   for each row when (new.wrapped_dek is not null and new.wrapped_dek is distinct from old.wrapped_dek) execute function check_rewrap();
 
 grant select, insert, update on rekeys to store;
-grant select, insert, update, delete on rekeys_wanted to store;
+grant select, insert, delete on rekeys_wanted to store;
 grant insert on rekeys_wanted to worker;
 
 -- What was sealed, for whom and how large, never changes.

@@ -87,7 +87,8 @@ const change = async (tx: Queryable, name: string, set: string, group: GroupKey,
   await tx.query({ name: `store.${name}`, text, values: [...keyOf(group), ...values] });
 };
 
-export const recordOldVersion = (tx: Queryable, group: GroupKey, version: number): Promise<void> =>
+/** Null: it has to be asked for again. */
+export const recordOldVersion = (tx: Queryable, group: GroupKey, version: number | null): Promise<void> =>
   change(tx, 'recordOldVersion', `old_version = $3, due_time = now(), last_error = ''`, group, [version]);
 
 /** It is used when everybody knows of it. */
