@@ -49,7 +49,8 @@ const newKey = async () => {
   const context = { instanceUid: owner, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) };
   const { wrappedDek } = await store!.envelopes.generateDek({ scope, context });
   const unwrap = () => store!.envelopes.unwrapDek({ scope, context, wrappedDek });
-  return { rootKey, scope, unwrap };
+  const generate = () => store!.envelopes.generateDek({ scope, context });
+  return { rootKey, scope, unwrap, generate };
 };
 const reasonOf = (call: Promise<unknown>): Promise<string> =>
   call.then(
@@ -96,6 +97,26 @@ describe('a keys database that was brought back', () => {
       sql('select 1 from scope_versions where scope_uid = $1 and wrapped_key is not null', [purged.scope.slice(7)]),
     );
     expect(left).toEqual([]);
+  });
+
+  it('has no version of a scope’s key that was destroyed since, also where it was the only one', { timeout: 120_000 }, async () => {
+    const [rotated, early] = [await newKey(), await newKey()];
+    await store!.scopes.rotateScopeKey({ name: rotated.scope, expectedVersion: 1 });
+    const backup = await take();
+    await store!.scopes.rotateScopeKey({ name: early.scope, expectedVersion: 1 });
+    for (const { scope: name } of [rotated, early]) await store!.scopes.destroyScopeKeyVersion({ name, version: 1 });
+    await end(stack, 'keys', 'SIGTERM');
+    await restore(backup);
+    const [first] = await Promise.all([firstAnswer(rotated.unwrap), restart(stack)]);
+    expect(first).toBe('SCOPE_KEY_VERSION_DESTROYED');
+    expect((await operator!.envelopes.getScope({ name: rotated.scope })).livingVersions).toEqual([2]);
+    expect(await reasonOf(rotated.generate())).toBe('OK');
+    // The version that came after the backup is lost, and with it the scope until it gets another one.
+    expect(await operator!.envelopes.getScope({ name: early.scope })).toMatchObject({ state: Scope_State.ENABLED, livingVersions: [] });
+    expect(await reasonOf(early.unwrap())).toBe('SCOPE_KEY_VERSION_DESTROYED');
+    expect(await reasonOf(early.generate())).toBe('SCOPE_KEY_VERSION_DESTROYED');
+    await store!.scopes.rotateScopeKey({ name: early.scope, expectedVersion: 1 });
+    expect(await reasonOf(early.generate())).toBe('OK');
   });
 
   it('serves nothing until the audit log is there to ask', { timeout: 120_000 }, async () => {
