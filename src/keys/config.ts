@@ -14,9 +14,9 @@ export const keysConfig = z.strictObject({
   scopeCache: z
     .strictObject({
       /** Scopes whose keys are held in memory, at most. */
-      max: z.int().min(1).default(100_000),
+      max: z.int().min(1),
     })
-    .prefault({}),
+    .default({ max: 100_000 }),
   /** The keys that seal the root keys of the soft backend. */
   masterKeys: z.strictObject({
     /** A folder of their own, the same for all replicas, in no backup of the database. */
