@@ -69,14 +69,18 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
     'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
     'strongroom.keys.v1.ScopeService': [store],
-    'strongroom.keys.v1.KeyService': [store],
-    'strongroom.keys.v1.KeyService/GetMasterKeyStatus': [operator],
-    'strongroom.keys.v1.KeyService/RotateMasterKey': [operator],
-    'strongroom.keys.v1.KeyService/DestroyRootKey': [worker],
-    'strongroom.keys.v1.KeyService/GetRootKey': [store, worker, operator],
+    // Grants decide.
+    'strongroom.keys.v1.KeyRingService': ['*'],
+    'strongroom.keys.v1.KeyService': ['*'],
+    'strongroom.keys.v1.KeyVersionService': ['*'],
+    'strongroom.keys.v1.GrantService': ['*'],
   },
   audit: peer(stack, 'audit'),
+  administrators: [operator],
+  provisioners: [store],
+  purgers: [worker],
   deputies: { [worker]: [store], [operator]: [store] },
+  tokenKeyFile: keyFile('token.key'),
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 

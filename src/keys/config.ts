@@ -9,6 +9,16 @@ export const keysConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
   audit: peerSchema,
+  /** Manager of all key rings, so that there is always somebody. */
+  administrators: z.array(spiffeIdSchema).min(1),
+  /** Services that make provider-managed root keys for their instances, and register scopes under them. */
+  provisioners: z.array(spiffeIdSchema).default([]),
+  /** Services that end what was deleted: they destroy provider-managed root keys. */
+  purgers: z.array(spiffeIdSchema).default([]),
+  /** 32 random bytes: page tokens are sealed under a key derived from it. The same for all replicas. */
+  tokenKeyFile: fileSchema,
+  /** The shortest interval of a rotation policy. */
+  rotationMinimum: durationSchema.default(86_400_000),
   /** Who may look at and destroy the scopes of which other services: the one that ends what another one has begun. */
   deputies: z.record(spiffeIdSchema, z.array(spiffeIdSchema).min(1)).default({}),
   scopeCache: z

@@ -6,6 +6,7 @@ import { notFound } from '../kernel/errors.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import { enqueue, type Relay } from '../kernel/outbox.ts';
 import type { KeyFiles } from './key-files.ts';
+import { openLoop } from './loop.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
 import type { OwnEvent } from '../kernel/own-event.ts';
@@ -116,37 +117,18 @@ export interface Epochs extends AsyncDisposable {
 }
 
 export const openEpochs = (options: EpochOptions): Epochs => {
-  let stopped = false;
-  let again = false;
-  let running: Promise<void> | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const kick = (): void => {
-    clearTimeout(timer);
-    again = true;
-    if (running || stopped) return;
-    again = false;
-    running = advance(options, () => stopped)
-      .catch((error: unknown) => {
-        options.log.warn({ error: describe(error) }, 'master keys could not be looked after; trying again');
-        return RETRY_MS;
-      })
-      .then((ms) => {
-        running = undefined;
-        if (stopped) return;
-        if (again) kick();
-        else timer = setTimeout(kick, ms);
-      });
-  };
+  const loop = openLoop((stopped) =>
+    advance(options, stopped).catch((error: unknown) => {
+      options.log.warn({ error: describe(error) }, 'master keys could not be looked after; trying again');
+      return RETRY_MS;
+    }),
+  );
   return {
-    kick,
+    kick: () => loop.kick(),
     rotate: async (currentId, event) => {
       await rotateMasterKey(options, currentId, event);
-      kick();
+      loop.kick();
     },
-    [Symbol.asyncDispose]: async () => {
-      stopped = true;
-      clearTimeout(timer);
-      await running;
-    },
+    [Symbol.asyncDispose]: () => loop[Symbol.asyncDispose](),
   };
 };

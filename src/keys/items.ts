@@ -5,6 +5,7 @@ import type { Call, EntryDraft } from '../kernel/table.ts';
 import { factsOf } from './call-context.ts';
 import { MAX_ADDITIONAL_BYTES, type DekPlace, type ScopeKey } from './dek.ts';
 import type { Keys } from './keys.ts';
+import type { Need } from './scope-keys.ts';
 import { parseScope, parseUuid, scopeName } from './names.ts';
 
 export const MAX_ITEMS = 1000;
@@ -53,8 +54,8 @@ export interface Item {
   readonly place: DekPlace;
   /** Where to wrap it: the same, but where a call names another scope. */
   readonly target: DekPlace;
-  /** Lends the key of the place's scope, of which this version must be known, to `use`, which must not keep it. */
-  readonly lend: <T>(place: DekPlace, version: number, use: (scopeKey: ScopeKey) => T) => Promise<T>;
+  /** Lends the key of the place's scope to `use`, which must not keep it. */
+  readonly lend: <T>(place: DekPlace, need: Need, use: (scopeKey: ScopeKey) => T) => Promise<T>;
 }
 
 /** What a call does with each of its items. */
@@ -67,8 +68,8 @@ const parseItem = (keys: Keys, call: Call, request: DekRequest): Item & { draft:
     place,
     target,
     draft: draftOf(request, place, target),
-    lend: ({ scopeUid, instanceUid }, version, use) =>
-      keys.scopeKeys.lend({ scopeUid, service: call.principal }, version, (scopeKey, owner) => {
+    lend: ({ scopeUid, instanceUid }, need, use) =>
+      keys.scopeKeys.lend({ scopeUid, service: call.principal }, need, (scopeKey, owner) => {
         if (owner !== instanceUid) throw invalid('context.instance_uid', 'is not the instance of the scope');
         return use(scopeKey);
       }),

@@ -2,7 +2,9 @@
 import type { Db } from '../kernel/db.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Relay } from '../kernel/outbox.ts';
+import type { PageTokens } from '../kernel/page.ts';
 import type { KeyBackend } from './backend.ts';
+import type { Chores } from './chores.ts';
 import type { Epochs, Schedule } from './epochs.ts';
 import type { KeyFiles } from './key-files.ts';
 import type { ScopeKeys } from './scope-keys.ts';
@@ -15,6 +17,14 @@ export interface Keys {
   readonly files: KeyFiles;
   readonly epochs: Epochs;
   readonly schedule: Schedule;
+  readonly chores: Chores;
+  readonly pages: PageTokens;
+  /** Whose scopes need no grant under a provider-managed root key. */
+  readonly provisioners: readonly SpiffeId[];
+  /** The shortest interval of a rotation policy, in seconds. */
+  readonly rotationMinimumSeconds: number;
+  /** After a change made here that has raised the epoch: it counts for the next call here. */
+  readonly revoked: (epoch: bigint) => void;
   /** Whether this scope is there for who calls: his own, or one of a service whose deputy he is. */
   readonly isVisible: (scope: { service: string }, principal: SpiffeId) => boolean;
 }

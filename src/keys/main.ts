@@ -3,25 +3,31 @@ import { join } from 'node:path';
 import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
-import { readConfig } from '../kernel/config.ts';
+import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
+import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
+import { openAuthorization } from './authorize.ts';
+import { openChores } from './chores.ts';
 import { keysConfig } from './config.ts';
+import { destructionChore } from './destruction.ts';
 import { openEpochs } from './epochs.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
-import { openOwnEvents } from '../kernel/own-event.ts';
 import { openReplay } from './replay.ts';
+import { moveChore, policyChore } from './rotation.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';
-import { visibilityOf } from './visibility.ts';
 import { openSoftBackend } from './soft.ts';
+import { openVersionUses } from './version-uses.ts';
+import { visibilityOf } from './visibility.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -50,17 +56,43 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const schedule = { rotateEveryMs, keepForMs };
   const epochs = stack.use(openEpochs({ keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log }));
   replay.onDone(() => epochs.kick());
-  const scopeKeys = openScopeKeys({ db, backend, epochs: replay, max: config.scopeCache.max });
-  const isVisible = visibilityOf(config.deputies);
-  const keys: Keys = { db, backend, scopeKeys, relay, files, epochs, schedule, isVisible };
-  // The allowlist is all: only services call this one. What binds a call to its instance is checked with the key.
+  const uses = openVersionUses();
+  const chores = stack.use(
+    openChores({
+      db,
+      relay,
+      log,
+      chores: [destructionChore(db, backend, ownEvent), policyChore(db, backend, ownEvent), moveChore(backend, ownEvent, log), uses.chore],
+    }),
+  );
+  replay.onDone(() => chores.kick());
+  const scopeKeys = openScopeKeys({ db, backend, epochs: replay, used: uses.note, max: config.scopeCache.max });
+  const authorization = openAuthorization(db, replay, config, () => replay.assertDone());
+  const keys: Keys = {
+    db,
+    backend,
+    scopeKeys,
+    relay,
+    files,
+    epochs,
+    schedule,
+    chores,
+    pages: pageTokens(readKeyFile(config.tokenKeyFile)),
+    provisioners: config.provisioners,
+    rotationMinimumSeconds: config.rotationMinimum / 1000,
+    revoked: (epoch) => {
+      scopeKeys.raised(epoch);
+      authorization.grantsChanged();
+    },
+    isVisible: visibilityOf(config.deputies),
+  };
   stack.use(
     await serve({
       config,
       log,
       tls,
       registrations: registrations(keys),
-      authorize: async () => replay.assertDone(),
+      authorize: authorization.authorize,
       auditor,
       ready: async () => {
         replay.assertDone();

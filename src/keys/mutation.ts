@@ -7,23 +7,6 @@ import type { Call } from '../kernel/table.ts';
 import type { Keys } from './keys.ts';
 import { raiseEpoch } from './sql/scopes.ts';
 
-/** A destruction is answered when its event is in the log: there, a database that is restored later finds what was destroyed. */
-export const destroy = async <Reply>(
-  keys: Keys,
-  call: Call,
-  change: (tx: Queryable) => Promise<{ reply: Reply; destroyed: boolean }>,
-): Promise<Reply> => {
-  let epoch: bigint | undefined;
-  const reply = await mutate(keys, call, async (tx) => {
-    const changed = await change(tx);
-    epoch = changed.destroyed ? await raiseEpoch(tx) : undefined;
-    return changed.reply;
-  });
-  if (epoch !== undefined) keys.scopeKeys.raised(epoch);
-  await keys.relay.flush();
-  return reply;
-};
-
 export const mutate = async <Reply>(keys: Keys, call: Call, change: (tx: Queryable) => Promise<Reply>): Promise<Reply> => {
   keys.relay.assertHealthy();
   const reply = await keys.db.transaction(async (tx) => {
@@ -32,5 +15,32 @@ export const mutate = async <Reply>(keys: Keys, call: Call, change: (tx: Queryab
     return changed;
   });
   keys.relay.kick();
+  return reply;
+};
+
+/** A change that can take a key away from somebody: what replicas have cached ends with it, here before the answer. */
+export const revoke = async <Reply>(
+  keys: Keys,
+  call: Call,
+  change: (tx: Queryable) => Promise<{ reply: Reply; revoked: boolean }>,
+): Promise<Reply> => {
+  let epoch: bigint | undefined;
+  const reply = await mutate(keys, call, async (tx) => {
+    const changed = await change(tx);
+    epoch = changed.revoked ? await raiseEpoch(tx) : undefined;
+    return changed.reply;
+  });
+  if (epoch !== undefined) keys.revoked(epoch);
+  return reply;
+};
+
+/** A destruction is answered when its event is in the log: there, a database that is restored later finds what was destroyed. */
+export const destroy = async <Reply>(
+  keys: Keys,
+  call: Call,
+  change: (tx: Queryable) => Promise<{ reply: Reply; revoked: boolean }>,
+): Promise<Reply> => {
+  const reply = await revoke(keys, call, change);
+  await keys.relay.flush();
   return reply;
 };

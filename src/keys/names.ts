@@ -1,6 +1,12 @@
 // Resource names of the key service, parsed or refused with the shape that was expected. Pure.
 import { invalid } from '../kernel/errors.ts';
 
+/** All key rings. */
+export const ALL = 'keyRings/-';
+/** Before every UUID there is. */
+export const NIL = '00000000-0000-0000-0000-000000000000';
+export const ANY_INSTANCE = 'instances/-';
+
 export interface KeyRingPath {
   keyRing: string;
 }
@@ -12,6 +18,9 @@ const ID = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const KEY_RING = new RegExp(`^keyRings/(${ID})$`);
 const ROOT_KEY = new RegExp(`^keyRings/(${ID})/keys/(${ID})$`);
+const KEY_VERSION = new RegExp(`^keyRings/(${ID})/keys/(${ID})/versions/([1-9][0-9]{0,8})$`);
+const GRANT = new RegExp(`^grants/(${UUID})$`);
+const INSTANCE = new RegExp(`^instances/(?:-|${ID})$`);
 const SCOPE = new RegExp(`^scopes/(${UUID})$`);
 const MASTER_KEY = /^[0-9a-f]{16}$/;
 const ONLY_ID = new RegExp(`^${ID}$`);
@@ -34,6 +43,37 @@ export const parseRootKey = (text: string, field = 'name'): RootKeyPath => {
   return { keyRing, key };
 };
 
+export interface KeyVersionPath extends RootKeyPath {
+  version: number;
+}
+
+export const parseKeyVersion = (text: string, field = 'name'): KeyVersionPath => {
+  const [keyRing = '', key = '', version = ''] = match(
+    KEY_VERSION,
+    text,
+    field,
+    `keyRings/{key_ring}/keys/{key}/versions/{n}, each ID ${ID_RULE}`,
+  );
+  return { keyRing, key, version: Number(version) };
+};
+
+/** What a grant can be on. */
+export const parseTarget = (text: string, field = 'target'): typeof ALL | KeyRingPath | RootKeyPath => {
+  if (text === ALL) return ALL;
+  return text.includes('/keys/') ? parseRootKey(text, field) : parseKeyRing(text, field);
+};
+
+/** The grant's uid. */
+export const parseGrant = (text: string, field = 'name'): string =>
+  match(GRANT, text, field, 'grants/{uid}, a UUID in lower case')[0] ?? '';
+
+/** The name of an instance, as another service knows it; `instances/-` is any, where that is allowed. */
+export const parseInstance = (text: string, field: string, any: 'any' | 'one'): string => {
+  if (!INSTANCE.test(text) || (any === 'one' && text === ANY_INSTANCE))
+    throw invalid(field, `must be instances/{instance}${any === 'any' ? ' or instances/-' : ''}, ${ID_RULE}`, 'MALFORMED_NAME');
+  return text;
+};
+
 export const parseMasterKeyId = (text: string, field: string): string => {
   if (!MASTER_KEY.test(text)) throw invalid(field, 'must be 16 hexadecimal digits in lower case', 'MALFORMED_NAME');
   return text;
@@ -53,12 +93,15 @@ export const parseUuid = (text: string, field: string): string => {
   return text;
 };
 
-/** The number of a version of a key. */
-export const parseKeyVersion = (version: number, field: string): number => {
+/** The number of a version. */
+export const parseVersionNumber = (version: number, field: string): number => {
   if (version < 1) throw invalid(field, 'must be 1 or more');
   return version;
 };
 
+export const keyRingName = ({ keyRing }: KeyRingPath): string => `keyRings/${keyRing}`;
+export const grantName = (uid: string): string => `grants/${uid}`;
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
+export const keyVersionName = (p: KeyVersionPath): string => `${rootKeyName(p)}/versions/${p.version}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

@@ -5,12 +5,13 @@ import { setImmediate as yieldToCalls } from 'node:timers/promises';
 import type { Db, Queryable } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
-import type { KeyBackend, RootKeyRef } from './backend.ts';
-import { rootKeyName, scopeName } from './names.ts';
 import type { OwnEvent } from '../kernel/own-event.ts';
+import type { KeyBackend, RootKeyRef } from './backend.ts';
+import { NIL, rootKeyName, scopeName } from './names.ts';
 import { rewrapScopeKey } from './scope-keys.ts';
 import { holdCurrent, tryLead } from './sql/master-keys.ts';
 import { addVersion, forgetVersion, lockOldVersion, lockScopes, moveScopes, type OldVersion, type Place } from './sql/renewal.ts';
+import { recordWraps } from './sql/versions.ts';
 
 export type { Place } from './sql/renewal.ts';
 
@@ -22,7 +23,6 @@ export interface Renewing {
 const SCOPES = 200;
 const AT_ONCE = 20;
 const CALL_MS = 10_000;
-const NIL = '00000000-0000-0000-0000-000000000000';
 
 export const BEGIN: Place = { keyUid: NIL, version: 0, scopeUid: NIL, scopeVersion: 0 };
 
@@ -31,6 +31,10 @@ export interface Renewal {
   next: Place | undefined;
   /** Scopes that do not open, and so hold their version up. */
   stuck: string[];
+}
+
+export interface Move extends Renewal {
+  moved: number;
 }
 
 /** The version that scopes move to: the primary one, unless that is the old one itself. */
@@ -44,7 +48,14 @@ const targetOf = async (keys: Renewing, tx: Queryable, old: OldVersion): Promise
   return target;
 };
 
-const moveSome = async (keys: Renewing, tx: Queryable, from: RootKeyRef, to: RootKeyRef, place: Place): Promise<Renewal> => {
+/** Wraps the next scope keys under one version by another; those that do not open stay. */
+export const moveSome = async (
+  keys: Pick<Renewing, 'backend'>,
+  tx: Queryable,
+  from: RootKeyRef,
+  to: RootKeyRef,
+  place: Place,
+): Promise<Move> => {
   const rows = await lockScopes(tx, place, SCOPES);
   const moved: { scopeUid: string; version: number; wrappedKey: Buffer }[] = [];
   const stuck: string[] = [];
@@ -61,7 +72,7 @@ const moveSome = async (keys: Renewing, tx: Queryable, from: RootKeyRef, to: Roo
   }
   if (moved.length > 0) await moveScopes(tx, to.version, moved);
   const last = rows.length === SCOPES ? rows.at(-1) : undefined;
-  return { next: last && { ...place, scopeUid: last.scope_uid, scopeVersion: last.version }, stuck };
+  return { next: last && { ...place, scopeUid: last.scope_uid, scopeVersion: last.version }, stuck, moved: moved.length };
 };
 
 /** One step; undefined if another replica is at it. */
@@ -74,13 +85,14 @@ export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, own
     const to = await targetOf(keys, tx, old);
     const isSame = place.keyUid === from.keyUid && place.version === from.version;
     const here: Place = isSame ? place : { ...BEGIN, keyUid: from.keyUid, version: from.version };
-    const { next, stuck } = await moveSome(keys, tx, from, to, here);
+    const { next, stuck, moved } = await moveSome(keys, tx, from, to, here);
+    await recordWraps(tx, to.keyUid, to.version, moved);
     if (next) return { next, stuck };
     if (await forgetVersion(tx, from.keyUid, from.version)) {
       await keys.backend.destroy(from, Date.now() + CALL_MS);
       const name = rootKeyName({ keyRing: old.key_ring, key: old.key_id });
       const attributes = { key: from.keyUid, version: String(to.version), destroyed: String(from.version) };
-      await enqueue(tx, ownEvent('keys.rootkey.rotate', name, { instanceUid: old.owner, attributes }));
+      await enqueue(tx, ownEvent('keys.rootkey.rotate', name, { ...(old.owner === null ? {} : { instanceUid: old.owner }), attributes }));
     }
     return { next: { ...BEGIN, keyUid: from.keyUid, version: from.version + 1 }, stuck };
   });

@@ -5,7 +5,7 @@ import type { KeyFiles } from './key-files.ts';
 import { requireMasterKeys } from './master-keys.ts';
 import { lockVersions } from './sql/confirmed.ts';
 import { insertPrevious, lead, recordDestroyed } from './sql/master-keys.ts';
-import { destroyRootKey } from './sql/root-keys.ts';
+import { destroyRootKey } from './sql/life-cycle.ts';
 import { destroyScopeVersions } from './sql/scope-versions.ts';
 import { destroyScopes, raiseEpoch } from './sql/scopes.ts';
 

@@ -11,9 +11,12 @@ import type { SpiffeId } from '../kernel/identity.ts';
 import type { Call } from '../kernel/table.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import type { ScopeKey } from './dek.ts';
-import { scopeName } from './names.ts';
+import { notGranted } from './in-use.ts';
+import { rootKeyName, scopeName } from './names.ts';
 import { selectLiving } from './sql/scope-versions.ts';
 import { selectScope } from './sql/scopes.ts';
+import type { VersionUse } from './sql/versions.ts';
+import { assertAllows } from './state.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
 const LOAD_MS = 5_000;
@@ -27,8 +30,18 @@ export interface OwnScope {
   readonly service: SpiffeId;
 }
 
+/** What a key is lent for. */
+export interface Need {
+  readonly operation: 'wrap' | 'unwrap' | 'rewrap';
+  /** One that must be known: another replica may just have made it. */
+  readonly version: number;
+}
+
 interface Held extends ScopeKey {
   readonly instanceUid: string;
+  /** Monotonic: when the root key expires, after which the key only unwraps. */
+  readonly wrapsUntil: number;
+  readonly rootKey: string;
   wiped: boolean;
 }
 
@@ -44,10 +57,10 @@ export interface ScopeKeys {
   /** To be awaited once in each call that uses keys: refuses the reply if the keys stop being vouched for meanwhile. */
   confirm(call: Call): Promise<void>;
   /**
-   * Lends the key to `use`, which must not keep it. `version` is one that must be known: another replica may just have made
-   * it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_DESTROYED, UNAVAILABLE.
+   * Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_NOT_GRANTED, those of the root key's
+   * state, UNAVAILABLE.
    */
-  lend<T>(scope: OwnScope, version: number, use: (key: ScopeKey, instanceUid: string) => T): Promise<T>;
+  lend<T>(scope: OwnScope, need: Need, use: (key: ScopeKey, instanceUid: string) => T): Promise<T>;
 }
 
 /** A version of a scope's key. */
@@ -107,29 +120,33 @@ export interface ScopeKeysOptions {
   db: Db;
   backend: KeyBackend;
   epochs: DatabaseEpoch;
+  used: (use: VersionUse) => void;
   /** Scopes at most. */
   max: number;
 }
 
-export const openScopeKeys = ({ db, backend, epochs, max }: ScopeKeysOptions): ScopeKeys => {
+export const openScopeKeys = ({ db, backend, epochs, used, max }: ScopeKeysOptions): ScopeKeys => {
   const load = async (entry: string): Promise<Held> => {
     metrics.keyCache.inc({ result: 'miss' });
     const [scopeUid, service] = [entry.slice(0, UUID_LENGTH), entry.slice(UUID_LENGTH)];
+    const askedAt = performance.now();
     const [row, versions] = await Promise.all([selectScope(db.read, scopeUid), selectLiving(db.read, scopeUid)]);
     if (!row || row.service !== service) throw notFound('scope', scopeName(scopeUid));
     if (row.destroy_time) throw scopeDestroyed(scopeUid);
-    if (row.key_state === 'DESTROYED')
-      throw new AppError('KEY_DESTROYED', `the root key of ${scopeName(scopeUid)} was destroyed`, {
-        metadata: { scope: scopeName(scopeUid) },
-      });
+    const name = rootKeyName({ keyRing: row.key_ring, key: row.key_id });
+    assertAllows(name, row.key_state, 'unwrap');
+    if (!row.granted) throw notGranted(name);
     const { instance_uid: instanceUid, primary_version: primary } = row;
     const living: { version: number; key: Buffer }[] = [];
     for (const { version, wrapped_key: wrapped, key_version, ref } of versions) {
+      if (!ref) throw new AppError('DATA_CORRUPTED', `${scopeName(scopeUid)} is under a version of ${name} that was destroyed`);
       const rootKey = { keyUid: row.key_uid, version: key_version, ref };
+      used(rootKey);
       const context = contextOfScope({ scopeUid, instanceUid, version }, rootKey);
       living.push({ version, key: await backend.unwrap(rootKey, wrapped, context, Date.now() + LOAD_MS) });
     }
-    return { instanceUid, primary, living, wiped: false };
+    const wrapsUntil = row.expires_ms === null ? Infinity : askedAt + row.expires_ms;
+    return { instanceUid, primary, living, wrapsUntil, rootKey: name, wiped: false };
   };
   const wipe = (scope: Held): void => {
     for (const { key } of scope.living) key.fill(0);
@@ -151,11 +168,12 @@ export const openScopeKeys = ({ db, backend, epochs, max }: ScopeKeysOptions): S
         if (!lease()) throw tooSlow();
       });
     },
-    lend: async ({ scopeUid, service }, version, use) => {
+    lend: async ({ scopeUid, service }, { operation, version }, use) => {
       const entry = scopeUid + service;
       for (let looked = false; ;) {
         const loading = cache.get(entry);
         const scope = await loading;
+        if (performance.now() >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
         // Between the load and this line another call may have seen the epoch move.
         if (scope.wiped) continue;
         if (looked || version <= scope.primary) return use(scope, scope.instanceUid);

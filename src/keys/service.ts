@@ -1,86 +1,37 @@
-// THE table of the key service: every RPC with its action, resource, audit mode, limits and handler. Start reading here.
+// THE table of the key service: every RPC with its action, resource, audit mode, limits and handler. Start reading here; key
+// rings, root keys and grants are in service-root-keys.ts.
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
-import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
 import { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
-import { METADATA_LIMITS as metadata, register, type Call, type Limits, type Registration, type Resource } from '../kernel/table.ts';
+import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
+import type { Guarded } from './access.ts';
+import { named, runWith } from './guarded.ts';
 import type { Keys } from './keys.ts';
-import { parseKeyRing, parseRootKey, parseScope, parseUuid, scopeName } from './names.ts';
+import { parseScope, parseUuid, scopeName } from './names.ts';
 import { batchGenerateDeks } from './rpc/batch-generate-deks.ts';
 import { batchGetScopes } from './rpc/batch-get-scopes.ts';
 import { batchRewrapDeks } from './rpc/batch-rewrap-deks.ts';
 import { batchUnwrapDeks } from './rpc/batch-unwrap-deks.ts';
-import { createRootKey } from './rpc/create-root-key.ts';
 import { createScope } from './rpc/create-scope.ts';
-import { destroyRootKey } from './rpc/destroy-root-key.ts';
 import { destroyScopeKeyVersion } from './rpc/destroy-scope-key-version.ts';
 import { destroyScope } from './rpc/destroy-scope.ts';
 import { generateDek } from './rpc/generate-dek.ts';
-import { getMasterKeyStatus } from './rpc/get-master-key-status.ts';
-import { getRootKey } from './rpc/get-root-key.ts';
 import { getScope } from './rpc/get-scope.ts';
 import { rewrapDek } from './rpc/rewrap-dek.ts';
-import { rotateMasterKey } from './rpc/rotate-master-key.ts';
 import { rotateScopeKey } from './rpc/rotate-scope-key.ts';
 import { unwrapDek } from './rpc/unwrap-dek.ts';
 import { wrapDek } from './rpc/wrap-dek.ts';
+import { rootKeyRegistrations } from './service-root-keys.ts';
 
 /** 1000 items of some 500 bytes; what names its end callers at length fits fewer. */
 const batch: Limits = { requestBytes: 4 * 1024 * 1024, deadlineMs: 10_000 };
 
-/** Parsed for its shape; the name is then the resource. */
-const named = (name: string, parse: (name: string) => unknown): Resource => {
-  parse(name);
-  return { name };
-};
-const inScope = (scope: string): Resource => named(scope, (name) => parseScope(name, 'scope'));
-const manyScopes = (): Resource => ({ name: 'scopes' });
-const masterKeys = (): Resource => ({ name: 'masterKeys' });
+const inScope = (scope: string): Guarded => named(scope, (name) => parseScope(name, 'scope'));
+const manyScopes = (): Guarded => ({ name: 'scopes' });
 
 export const registrations = (keys: Keys): Registration[] => {
-  /** Handlers take the keys first. */
-  const run =
-    <Request, Reply>(handler: (keys: Keys, request: Request, call: Call) => Promise<Reply>) =>
-    (request: Request, call: Call): Promise<Reply> =>
-      handler(keys, request, call);
-
+  const run = runWith(keys);
   return [
-    register(KeyServiceService, {
-      createRootKey: {
-        action: 'keys.rootkey.create',
-        resource: (r) => named(r.parent, (name) => parseKeyRing(name, 'parent')),
-        audit: 'write',
-        limits: metadata,
-        handler: run(createRootKey),
-      },
-      getRootKey: {
-        action: 'keys.rootkey.read',
-        resource: (r) => named(r.name, parseRootKey),
-        audit: 'read',
-        limits: metadata,
-        handler: run(getRootKey),
-      },
-      destroyRootKey: {
-        action: 'keys.rootkey.destroy',
-        resource: (r) => named(r.name, parseRootKey),
-        audit: 'write',
-        limits: metadata,
-        handler: run(destroyRootKey),
-      },
-      getMasterKeyStatus: {
-        action: 'keys.masterkey.read',
-        resource: masterKeys,
-        audit: 'read',
-        limits: metadata,
-        handler: run(getMasterKeyStatus),
-      },
-      rotateMasterKey: {
-        action: 'keys.masterkey.rotate',
-        resource: masterKeys,
-        audit: 'write',
-        limits: metadata,
-        handler: run(rotateMasterKey),
-      },
-    }),
+    ...rootKeyRegistrations(keys),
     register(EnvelopeServiceService, {
       createScope: {
         action: 'keys.scope.create',

@@ -6,7 +6,7 @@ import type { Queryable } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { Call } from '../kernel/table.ts';
-import { checkRequestId } from './fields.ts';
+import { checkRequestId } from '../kernel/fields.ts';
 import { claimRequest, saveReply, selectReply, type Key, type Recorded } from './sql/idempotency.ts';
 import type { Store } from './store.ts';
 

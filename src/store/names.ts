@@ -25,6 +25,8 @@ const GROUP = new RegExp(`^instances/(${ID})/groups/(${ID})$`);
 const SECRET = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})$`);
 const SECRET_VERSION = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})/versions/(${VERSION})$`);
 const HOLD = new RegExp(`^(.+)/holds/(${ID})$`);
+const KEY_ID = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const ROOT_KEY = new RegExp(`^keyRings/(?!provider/)${KEY_ID}/keys/${KEY_ID}$`);
 const ONLY_ID = new RegExp(`^${ID}$`);
 
 const match = (pattern: RegExp, text: string, field: string, shape: string): ResourceId[] => {
@@ -90,6 +92,12 @@ export const parseDeletable = (text: string, field = 'name'): DeletablePath =>
 export const parseHold = (text: string): { resource: ResourcePath; hold: ResourceId } => {
   const [resource, hold] = match(HOLD, text, 'name', '{resource}/holds/{hold}') as [string, ResourceId];
   return { resource: parseResource(resource), hold };
+};
+
+/** A customer's root key, as the key service names it. */
+export const parseRootKey = (text: string, field: string): string => {
+  if (!ROOT_KEY.test(text)) throw invalid(field, 'must be keyRings/{key_ring}/keys/{key} of a customer, or empty', 'MALFORMED_NAME');
+  return text;
 };
 
 export const instanceName = (p: InstancePath): string => `instances/${p.instance}`;

@@ -9,7 +9,7 @@ import { describe } from '../kernel/log.ts';
 import { metrics } from '../kernel/metrics.ts';
 import { scheduleLost, selectGroups, type GroupKey } from '../store/sql/purge-restored.ts';
 import { NO_UUID } from '../store/sql/purge.ts';
-import type { Worker } from './worker.ts';
+import { isProviderManaged, type Worker } from './worker.ts';
 
 const EVERY_MS = 10 * 60_000;
 /** After a failure: what was out of reach may be back. */
@@ -64,9 +64,11 @@ const schedule = (worker: Worker, found: Found): Promise<void> =>
     worker.log.warn({ resource }, 'its key was destroyed before, so this database was restored; it is purged again');
   });
 
-/** Where the root key is gone as well, the instance was purged, and goes whole. */
-const isInstanceGone = async ({ keys }: Worker, { root_key: name }: Group): Promise<boolean> =>
-  (await keys.getRootKey({ name }, callOptions())).state === RootKey_State.DESTROYED;
+/** Where the root key is gone as well, or the instance is not registered with its customer's key any more, it was purged, and goes whole. */
+const isInstanceGone = async ({ keys, scopes }: Worker, { root_key: name, instance_uid }: Group): Promise<boolean> =>
+  isProviderManaged(name)
+    ? (await keys.getRootKey({ name }, callOptions())).state === RootKey_State.DESTROYED
+    : (await scopes.getScope({ name: `scopes/${instance_uid}` }, callOptions())).state === Scope_State.DESTROYED;
 
 export const reconcile = async (worker: Worker, signal: AbortSignal): Promise<void> => {
   const instances = new Map<string, Promise<boolean>>();

@@ -22,6 +22,9 @@ export interface Worker {
   readonly traffic: Traffic;
 }
 
+/** A root key that was made with its instance, and not a customer's own. */
+export const isProviderManaged = (rootKey: string): boolean => rootKey.startsWith('keyRings/provider/');
+
 /** How long a task may hold its place: a long one takes turns with the others. */
 export interface Turn {
   /** Aborted when the process stops. */

@@ -10,8 +10,9 @@ import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
+import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
 
-export interface Targets extends Tenant, DeletionTargets {
+export interface Targets extends Tenant, DeletionTargets, KeyTargets {
   secret: string;
   scope: string;
   context: DekContext;
@@ -69,6 +70,7 @@ export const makeTargets = async (
   return {
     ...tenant,
     ...(await makeDeletionTargets(operator, instance, group)),
+    ...(await makeKeyTargets(operator)),
     secret,
     scope,
     context,
@@ -103,6 +105,7 @@ const event = (): Event =>
 /** By service and method. */
 export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
+  ...KEY_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),
   'InstanceService/ListInstances': (as, _, o) => as.instances.listInstances({}, o),
@@ -122,7 +125,7 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
 
   'SecretGroupService/RotateSecretGroupKey': (as, on, o) => as.groups.rotateSecretGroupKey({ name: on.group, ...fresh() }, o),
   'SecretGroupService/GetSecretGroupKeyRotation': (as, on, o) => as.groups.getSecretGroupKeyRotation({ name: on.rekeyed }, o),
-  'SecretGroupService/WatchSecretGroupKeyRotation': (as, on, o) => first(as.watchRotation({ name: on.rekeyed }, o)),
+  'SecretGroupService/WatchSecretGroupKeyRotation': (as, on, o) => first(as.watchGroupRotation({ name: on.rekeyed }, o)),
 
   'SecretService/CreateSecret': (as, on, o) =>
     as.secrets.createSecret({ parent: on.group, secretId: newId('m'), payload: text('a value'), ...fresh() }, o),

@@ -4,9 +4,11 @@ import type { ServiceError } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { CALLERS, SERVICES, spiffeIdOf } from '../../src/dev/stack.ts';
 import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import { Role as KeyRole } from '../../src/gen/strongroom/keys/v1/grant_service.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { entriesOf, sizeOf } from '../support/audit-log.ts';
 import { clientsOf, type Clients } from '../support/clients.ts';
+import { grantTo } from '../support/customer-keys.ts';
 import { rpcs } from '../support/descriptors.ts';
 import { clientsAs, spiffe } from '../support/identities.ts';
 import { properRefusal } from '../support/refusals.ts';
@@ -15,7 +17,8 @@ import { CALLS, makeTargets, type Targets } from './calls.ts';
 
 // operator administers by configuration; manager, reader and payloads are bound to the instance as MANAGER, READER, and
 // SECRETS_READER with PURGER; app is bound to the group as WRITER and SECRETS_READER; app2 has no binding; neighbour has every role, in
-// another instance; the last four are our services.
+// another instance and another key ring; on the key ring, manager, reader and payloads are granted MANAGER, READER and PURGER; the
+// last four are our services.
 const MATRIX = `
                                                       operator manager reader payloads app app2 neighbour auditor store keys worker audit
 secrets.v1.InstanceService/CreateInstance             yes      -       -      -        -   -    -         -       -     -    -      -
@@ -59,11 +62,34 @@ secrets.v1.HoldService/CreateHold                     yes      yes     -      - 
 secrets.v1.HoldService/GetHold                        yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.HoldService/ListHolds                      yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.HoldService/DeleteHold                     yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyRingService/CreateKeyRing                  yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyRingService/GetKeyRing                     yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyRingService/ListKeyRings                   yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyRingService/UpdateKeyRing                  yes      yes     -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyService/CreateRootKey                      -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.KeyService/ListRootKeys                       yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyService/UpdateRootKey                      yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyService/DisableRootKey                     yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyService/EnableRootKey                      yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyService/DeleteRootKey                      yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyService/RestoreRootKey                     yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyService/ApproveRootKeyDeletion             yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyService/WithdrawRootKeyDeletionApproval    yes      yes     -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyService/GetRootKey                         yes      -       -      -        -   -    -         -       yes   -    yes    -
 keys.v1.KeyService/DestroyRootKey                     -        -       -      -        -   -    -         -       -     -    yes    -
 keys.v1.KeyService/GetMasterKeyStatus                 yes      -       -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyService/RotateMasterKey                    yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/RotateRootKey               yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/GetRootKeyVersion           yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/ListRootKeyVersions         yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/DestroyRootKeyVersion       yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/GetRootKeyRotation          yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.KeyVersionService/WatchRootKeyRotation        yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.GrantService/CreateGrant                      yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.GrantService/GetGrant                         yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.GrantService/ListGrants                       yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.GrantService/ListOwnGrants                    yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes
+keys.v1.GrantService/DeleteGrant                      yes      yes     -      -        -   -    -         -       -     -    -      -
 keys.v1.EnvelopeService/CreateScope                   -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/GetScope                      yes      -       -      -        -   -    -         -       yes   -    yes    -
 keys.v1.EnvelopeService/BatchGetScopes                -        -       -      -        -   -    -         -       yes   -    yes    -
@@ -115,6 +141,11 @@ beforeAll(async () => {
     await bind(operator, instance, spiffe(path.payloads), SECRETS_READER, PURGER);
   }
   await bind(operator, (await newTenant(operator)).instance, spiffe(path.neighbour), READER, SECRETS_READER, WRITER, MANAGER, PURGER);
+  await grantTo(operator, spiffe(path.manager), KeyRole.MANAGER, targets.ring);
+  await grantTo(operator, spiffe(path.reader), KeyRole.READER, targets.ring);
+  await grantTo(operator, spiffe(path.payloads), KeyRole.PURGER, targets.ring);
+  const { name: elsewhere } = await operator.keyRings.createKeyRing({ keyRingId: newId('ring') });
+  for (const role of [KeyRole.MANAGER, KeyRole.READER, KeyRole.PURGER]) await grantTo(operator, spiffe(path.neighbour), role, elsewhere);
   begin = await sizeOf(auditor);
 });
 afterAll(() => Object.values(callers).forEach((clients) => clients[Symbol.dispose]()));

@@ -56,7 +56,7 @@ describe('a group that is deleted while its key is replaced', () => {
     const tenant = await newGroup(1);
     await write(tenant.group);
     await begin(tenant);
-    const watching = operator.watchRotation({ name: tenant.group }, { timeoutMs: 30_000 });
+    const watching = operator.watchGroupRotation({ name: tenant.group }, { timeoutMs: 30_000 });
     expect((await watching.next()).value?.state).toBe(State.ROTATING);
     await operator.groups.deleteSecretGroup({ name: tenant.group, ...fresh() });
     await purged(tenant.groupUid);

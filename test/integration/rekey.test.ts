@@ -77,7 +77,7 @@ describe('the rotation of a group’s key', () => {
     const begun = await operator.groups.rotateSecretGroupKey({ name: tenant.group, ...fresh() });
     expect(begun).toMatchObject({ secretGroup: tenant.group, state: State.ROTATING, startedBy: spiffeIdOf('operator'), lastError: '' });
     const seen: State[] = [];
-    for await (const { state } of operator.watchRotation({ name: tenant.group }, { timeoutMs: 30_000 })) seen.push(state);
+    for await (const { state } of operator.watchGroupRotation({ name: tenant.group }, { timeoutMs: 30_000 })) seen.push(state);
     expect(seen.at(-1)).toBe(State.DONE);
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
     const done = await rotationOf(operator, tenant.group);
@@ -180,7 +180,7 @@ describe('a rotation that is asked for', () => {
     for (const call of [
       operator.groups.rotateSecretGroupKey({ name, ...fresh() }),
       operator.groups.getSecretGroupKeyRotation({ name }),
-      operator.watchRotation({ name }).next(),
+      operator.watchGroupRotation({ name }).next(),
     ])
       expect(await properRefusalOf(call)).toMatchObject({ code: 'INVALID_ARGUMENT', reason });
   });
@@ -191,7 +191,7 @@ describe('a rotation that is asked for', () => {
     expect((await properRefusalOf(operator.groups.rotateSecretGroupKey({ name: absent, ...fresh() }))).reason).toBe('NOT_FOUND');
     for (const name of [absent, tenant.group]) {
       expect((await properRefusalOf(operator.groups.getSecretGroupKeyRotation({ name }))).reason).toBe('NOT_FOUND');
-      expect((await properRefusalOf(operator.watchRotation({ name }).next())).reason).toBe('NOT_FOUND');
+      expect((await properRefusalOf(operator.watchGroupRotation({ name }).next())).reason).toBe('NOT_FOUND');
     }
   });
 

@@ -30,8 +30,12 @@ let second: Replica;
 let [there, stranger]: Clients[] = [];
 beforeAll(async () => {
   const { allow } = JSON.parse(readFileSync(configFileOf(stack, 'keys'), 'utf8')) as { allow: Record<string, string[]> };
-  const widened = Object.fromEntries(Object.entries(allow).map(([method, ids]) => [method, [...new Set([...ids, spiffeIdOf('app')])]]));
-  second = await startReplica(stack, 'keys', { allow: widened });
+  const widened = Object.entries(allow).map(([method, ids]) => [
+    method,
+    ids.includes('*') ? ids : [...new Set([...ids, spiffeIdOf('app')])],
+  ]);
+  const provisioners = [spiffeIdOf('store'), spiffeIdOf('app')];
+  second = await startReplica(stack, 'keys', { allow: Object.fromEntries(widened), provisioners });
   [there, stranger] = [as('store', second.stack), as('app', second.stack)];
 });
 afterAll(async () => {

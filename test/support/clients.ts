@@ -10,7 +10,10 @@ import { HealthService } from '../../src/gen/grpc/health/v1/health.ts';
 import { AuditServiceService } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
+import { GrantServiceService } from '../../src/gen/strongroom/keys/v1/grant_service.ts';
+import { KeyRingServiceService } from '../../src/gen/strongroom/keys/v1/key_ring_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
+import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { ScopeServiceService } from '../../src/gen/strongroom/keys/v1/scope_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
@@ -116,8 +119,12 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
-    watchRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
+    watchGroupRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
     keys: unary(keys, KeyServiceService),
+    keyVersions: unary(keys, KeyVersionServiceService),
+    watchRotation: stream(keys, KeyVersionServiceService.watchRootKeyRotation),
+    keyRings: unary(keys, KeyRingServiceService),
+    grants: unary(keys, GrantServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
     scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),

@@ -1,6 +1,6 @@
 // Replicas of the key service without its network: real tables in a database of their own, a real folder of master keys, and
 // an audit log that keeps what it is told.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,9 @@ import type { Auditor, Event } from '../../src/kernel/audit.ts';
 import type { Db } from '../../src/kernel/db.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { openRelay } from '../../src/kernel/outbox.ts';
+import { pageTokens } from '../../src/kernel/page.ts';
 import type { Call } from '../../src/kernel/table.ts';
+import { openChores } from '../../src/keys/chores.ts';
 import { unwrapDek, wrapDek } from '../../src/keys/dek.ts';
 import { openEpochs, type EpochOptions } from '../../src/keys/epochs.ts';
 import { openKeyFiles, type KeyFiles } from '../../src/keys/key-files.ts';
@@ -100,8 +102,23 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
   const askEpoch = () => selectEpoch(db.read);
-  const openKeys = () => openScopeKeys({ db, backend, epochs: { askEpoch, raised: () => undefined }, max: 1_000 });
-  const keys: Keys = { db, backend, relay, files, epochs, schedule, scopeKeys: openKeys(), isVisible: visibilityOf({}) };
+  const epochsOf = { askEpoch, raised: () => undefined };
+  const openKeys = () => openScopeKeys({ db, backend, epochs: epochsOf, used: () => undefined, max: 1_000 });
+  const keys: Keys = {
+    db,
+    backend,
+    relay,
+    files,
+    epochs,
+    schedule,
+    scopeKeys: openKeys(),
+    chores: stack.use(openChores({ db, relay, log: silentLog, chores: [] })),
+    pages: pageTokens(randomBytes(32)),
+    provisioners: [self],
+    rotationMinimumSeconds: 1,
+    revoked: () => undefined,
+    isVisible: visibilityOf({}),
+  };
   const disposer = stack.move();
 
   return {
@@ -109,18 +126,20 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
     options: epochOptions,
     newRootKey: async () => {
       const owner = randomUUID();
-      const request = { parent: 'keyRings/provider', rootKeyId: owner, owner, correlationId: '' };
+      const request = { parent: 'keyRings/provider', rootKeyId: owner, owner, correlationId: '', rootKey: undefined };
       return { name: (await createRootKey(keys, request, callOf('keys.rootkey.create'))).name, owner };
     },
     newScope: async ({ name: rootKey, owner: instanceUid }) => {
-      const request = { scopeUid: randomUUID(), rootKey, instanceUid, callContext: undefined };
+      const request = { scopeUid: randomUUID(), rootKey, instanceUid, instance: '', callContext: undefined };
       const scope = await createScope(keys, request, callOf('keys.scope.create'));
       const place = placeOf(scope);
-      return { scope, wrappedDek: await keys.scopeKeys.lend({ ...place, service: self }, 1, (key) => wrapDek(key, DEK, place)) };
+      const need = { operation: 'wrap', version: 1 } as const;
+      return { scope, wrappedDek: await keys.scopeKeys.lend({ ...place, service: self }, need, (key) => wrapDek(key, DEK, place)) };
     },
     opens: async ({ scope, wrappedDek }) => {
       const place = placeOf(scope);
-      return openKeys().lend({ ...place, service: self }, 1, (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
+      const need = { operation: 'unwrap', version: 1 } as const;
+      return openKeys().lend({ ...place, service: self }, need, (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
     },
     [Symbol.asyncDispose]: () => disposer[Symbol.asyncDispose](),
   };

@@ -1,13 +1,14 @@
--- Versions of scope keys, and the service that a scope belongs to. There is no key of a service to give to scopes that were
--- made before, and what wrapped their keys was bound to no version: the table has to be empty.
+-- Versions of scope keys. Scopes that were made before may be of no service, and what wrapped their keys was bound to no version:
+-- the table has to be empty.
 do $$ begin
   if exists (select from scopes) then raise exception 'scopes of an unreleased schema are there; wipe the database (make reset)'; end if;
 end $$;
 
 drop index scopes_live;
 alter table scopes
-  -- SPIFFE ID: to any other service the scope does not exist.
-  add column service text not null,
+  -- To any other service the scope does not exist.
+  alter column service drop default,
+  add check (service <> ''),
   add column primary_version int not null default 1,
   drop column key_version,
   drop column wrapped_key,

@@ -1,7 +1,10 @@
 import type { CreateScopeRequest, Scope } from '../../gen/strongroom/keys/v1/envelope_service.ts';
-import { AppError, invalid, notFound } from '../../kernel/errors.ts';
+import { AppError, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
+import { PROVIDER } from '../access.ts';
 import { factsOf } from '../call-context.ts';
+import { assertMayUse } from '../grant.ts';
+import { notGranted } from '../in-use.ts';
 import type { Keys } from '../keys.ts';
 import { toScope } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -9,6 +12,8 @@ import { parseRootKey, parseUuid, scopeName, type RootKeyPath } from '../names.t
 import { scopeDestroyed, wrapNewScopeKey } from '../scope-keys.ts';
 import { selectRootKey, selectVersions } from '../sql/root-keys.ts';
 import { insertScope, selectScope } from '../sql/scopes.ts';
+import { recordWraps } from '../sql/versions.ts';
+import { assertAllows } from '../state.ts';
 
 export const createScope = async (keys: Keys, request: CreateScopeRequest, call: Call): Promise<Scope> => {
   const scopeUid = parseUuid(request.scopeUid, 'scope_uid');
@@ -18,7 +23,7 @@ export const createScope = async (keys: Keys, request: CreateScopeRequest, call:
 
   for (let tries = 1; ; tries++) {
     try {
-      return await createUnder(keys, { scopeUid, instanceUid, path, name: request.rootKey }, call);
+      return await createUnder(keys, { scopeUid, instanceUid, instance: request.instance, path, name: request.rootKey }, call);
     } catch (error) {
       if (!(error instanceof AppError && error.reason === 'CONFLICT') || tries === 3) throw error;
     }
@@ -28,15 +33,17 @@ export const createScope = async (keys: Keys, request: CreateScopeRequest, call:
 interface Wanted {
   scopeUid: string;
   instanceUid: string;
+  instance: string;
   path: RootKeyPath;
   name: string;
 }
 
-const createUnder = async (keys: Keys, { scopeUid, instanceUid, path, name }: Wanted, call: Call): Promise<Scope> => {
+const createUnder = async (keys: Keys, { scopeUid, instanceUid, instance, path, name }: Wanted, call: Call): Promise<Scope> => {
   const rootKey = await selectRootKey(keys.db.read, path);
-  if (!rootKey) throw notFound('root key', name);
-  if (rootKey.owner !== instanceUid) throw invalid('instance_uid', 'is not the instance that the root key belongs to');
-  if (rootKey.state === 'DESTROYED') throw new AppError('KEY_DESTROYED', `${name} was destroyed`, { metadata: { resource: name } });
+  // What is hidden and what is absent look alike to who has no grant.
+  if (!rootKey) throw path.keyRing === PROVIDER.keyRing ? notFound('root key', name) : notGranted(name);
+  await assertMayUse(keys, call.principal, rootKey, { instanceUid, instance });
+  assertAllows(name, rootKey.state, 'wrap');
   // Its primary version is another one once it has been renewed, and what the old one wraps would be lost with that.
   const renewed = () => new AppError('CONFLICT', `${name} was renewed or destroyed meanwhile; try again`);
   const version = (await selectVersions(keys.db.read, rootKey.key_uid)).find((v) => v.version === rootKey.primary_version);
@@ -44,13 +51,14 @@ const createUnder = async (keys: Keys, { scopeUid, instanceUid, path, name }: Wa
   const ref = { keyUid: rootKey.key_uid, ...version };
   const wrappedKey = await wrapNewScopeKey(keys.backend, ref, { scopeUid, instanceUid, version: 1 }, call.deadline);
 
-  const service = call.principal;
   return mutate(keys, call, async (tx) => {
-    const inserted = await insertScope(tx, { scopeUid, instanceUid, service, keyUid: ref.keyUid, keyVersion: ref.version, wrappedKey });
+    const scope = { scopeUid, instanceUid, service: call.principal, instance, keyUid: ref.keyUid, keyVersion: ref.version, wrappedKey };
+    const inserted = await insertScope(tx, scope);
+    if (inserted) await recordWraps(tx, ref.keyUid, ref.version, 1);
     const row = await selectScope(tx, scopeUid);
     if (!row) throw renewed();
     if (!inserted) {
-      if (row.service !== service || row.instance_uid !== instanceUid || row.key_uid !== ref.keyUid) throw taken(scopeUid);
+      if (row.instance_uid !== instanceUid || row.key_uid !== ref.keyUid || row.service !== call.principal) throw taken(scopeUid);
       if (row.destroy_time) throw scopeDestroyed(scopeUid);
     }
     return toScope(row);

@@ -6,13 +6,13 @@ import { factsOf } from '../call-context.ts';
 import type { Keys } from '../keys.ts';
 import { toScope } from '../messages.ts';
 import { destroy } from '../mutation.ts';
-import { parseKeyVersion, parseScope } from '../names.ts';
+import { parseVersionNumber, parseScope } from '../names.ts';
 import { destroyScopeVersions } from '../sql/scope-versions.ts';
 import { lockScope, selectScope } from '../sql/scopes.ts';
 
 export const destroyScopeKeyVersion = (keys: Keys, request: DestroyScopeKeyVersionRequest, call: Call): Promise<Scope> => {
   const scopeUid = parseScope(request.name);
-  const version = parseKeyVersion(request.version, 'version');
+  const version = parseVersionNumber(request.version, 'version');
   call.annotate({ ...factsOf(request.callContext), attributes: { scope: scopeUid, version: String(version) } });
   return destroy(keys, call, async (tx) => {
     const row = await lockScope(tx, scopeUid);
@@ -21,7 +21,7 @@ export const destroyScopeKeyVersion = (keys: Keys, request: DestroyScopeKeyVersi
     if (version > row.primary_version) throw notFound('version', `${version} of the key of ${request.name}`);
     if (version === row.primary_version && !row.destroy_time) throw inUse(request.name, version);
     const destroyed = (await destroyScopeVersions(tx, [{ scopeUid, version }])) === 1;
-    return { reply: toScope((await selectScope(tx, scopeUid)) ?? row), destroyed };
+    return { reply: toScope((await selectScope(tx, scopeUid)) ?? row), revoked: destroyed };
   });
 };
 

@@ -16,6 +16,6 @@ export const destroyScope = (keys: Keys, request: DestroyScopeRequest, call: Cal
     if (!row || !keys.isVisible(row, call.principal)) throw notFound('scope', request.name);
     call.annotate({ instanceUid: row.instance_uid });
     const destroyed = (await destroyScopes(tx, [scopeUid])) === 1;
-    return { reply: toScope((await selectScope(tx, scopeUid)) ?? row), destroyed };
+    return { reply: toScope((await selectScope(tx, scopeUid)) ?? row), revoked: destroyed };
   });
 };

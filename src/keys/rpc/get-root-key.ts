@@ -1,14 +1,12 @@
 import type { GetRootKeyRequest, RootKey } from '../../gen/strongroom/keys/v1/key_service.ts';
 import { notFound } from '../../kernel/errors.ts';
-import type { Call } from '../../kernel/table.ts';
 import type { Keys } from '../keys.ts';
 import { toRootKey } from '../messages.ts';
 import { parseRootKey } from '../names.ts';
 import { selectRootKey } from '../sql/root-keys.ts';
 
-export const getRootKey = async (keys: Keys, request: GetRootKeyRequest, call: Call): Promise<RootKey> => {
+export const getRootKey = async (keys: Keys, request: GetRootKeyRequest): Promise<RootKey> => {
   const row = await selectRootKey(keys.db.read, parseRootKey(request.name));
   if (!row) throw notFound('root key', request.name);
-  call.annotate({ instanceUid: row.owner });
   return toRootKey(row);
 };

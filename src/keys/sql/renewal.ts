@@ -14,7 +14,7 @@ export interface OldVersion {
   key_uid: string;
   key_ring: string;
   key_id: string;
-  owner: string;
+  owner: string | null;
   primary_version: number;
   version: number;
   ref: Buffer;

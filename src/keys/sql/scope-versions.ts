@@ -6,14 +6,15 @@ export interface LivingVersion {
   wrapped_key: Buffer;
   /** The root key version that wraps it. */
   key_version: number;
-  ref: Buffer;
+  /** Null if that was destroyed. */
+  ref: Buffer | null;
 }
 
 /** Oldest first. */
 export const selectLiving = (db: Queryable, scopeUid: string): Promise<LivingVersion[]> => {
   const text = `select s.version, s.wrapped_key, s.key_version, v.ref
     from scope_versions s join root_key_versions v on v.key_uid = s.key_uid and v.version = s.key_version
-    where s.scope_uid = $1 and s.wrapped_key is not null and v.ref is not null order by s.version`;
+    where s.scope_uid = $1 and s.wrapped_key is not null order by s.version`;
   return db.query<LivingVersion>({ name: 'keys.selectLiving', text, values: [scopeUid] });
 };
 

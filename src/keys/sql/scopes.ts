@@ -1,5 +1,7 @@
 // Tables `scopes`, with the first version of each one's key, and `keys_epoch`.
 import type { Queryable } from '../../kernel/db.ts';
+import type { KeyState } from '../state.ts';
+import { KEY_STATE } from './root-keys.ts';
 
 export interface ScopeRow {
   scope_uid: string;
@@ -12,19 +14,28 @@ export interface ScopeRow {
   key_uid: string;
   key_ring: string;
   key_id: string;
-  key_state: 'ENABLED' | 'DESTROYED';
+  key_state: KeyState;
   /** Of the root key: the one that new keys of the scope are wrapped by. */
   key_primary_version: number;
   /** Of the root key: the one that the primary version is wrapped by. */
   key_version: number;
+  /** Name of the instance. */
+  instance: string;
+  retained: boolean;
+  /** Whether the service may still use the root key: as its provider, or by a grant. */
+  granted: boolean;
+  /** In how many milliseconds the root key expires; null: never. */
+  expires_ms: number | null;
   create_time: Date;
   destroy_time: Date | null;
 }
 
 const COLUMNS = `s.scope_uid, s.instance_uid, s.service, s.primary_version, array(select l.version from scope_versions l
     where l.scope_uid = s.scope_uid and l.wrapped_key is not null order by l.version) as living_versions,
-  s.key_uid, k.key_ring, k.key_id, k.state as key_state, k.primary_version as key_primary_version, v.key_version,
-  s.create_time, s.destroy_time`;
+  s.key_uid, k.key_ring, k.key_id, ${KEY_STATE} as key_state, k.primary_version as key_primary_version, v.key_version, s.instance, s.retained,
+  k.owner is not null or exists (select from grants g where g.principal = s.service and g.role = 'READER' and g.instance in (s.instance, 'instances/-')
+    and g.target in ('keyRings/-', 'keyRings/' || k.key_ring, 'keyRings/' || k.key_ring || '/keys/' || k.key_id)) as granted,
+  (extract(epoch from k.expire_time - now()) * 1000)::float8 as expires_ms, s.create_time, s.destroy_time`;
 const FROM = `from scopes s join root_keys k using (key_uid) join scope_versions v on v.scope_uid = s.scope_uid and v.version = s.primary_version`;
 
 export const selectScope = async (db: Queryable, scopeUid: string): Promise<ScopeRow | undefined> => {
@@ -49,6 +60,7 @@ export interface NewScope {
   scopeUid: string;
   instanceUid: string;
   service: string;
+  instance: string;
   keyUid: string;
   keyVersion: number;
   wrappedKey: Buffer;
@@ -57,10 +69,10 @@ export interface NewScope {
 /** False if the uid is taken, or the root key was destroyed meanwhile, or has another primary version. */
 export const insertScope = async (tx: Queryable, s: NewScope): Promise<boolean> => {
   const text = `with held as (select key_uid from root_keys where key_uid = $3 and state = 'ENABLED' and primary_version = $4 for share),
-    added as (insert into scopes (scope_uid, instance_uid, key_uid, service) select $1, $2, key_uid, $6 from held
+    added as (insert into scopes (scope_uid, instance_uid, key_uid, service, instance) select $1, $2, key_uid, $6, $7 from held
       on conflict (scope_uid) do nothing returning scope_uid, key_uid)
     insert into scope_versions (scope_uid, version, key_uid, key_version, wrapped_key) select scope_uid, 1, key_uid, $4, $5 from added returning scope_uid`;
-  const values = [s.scopeUid, s.instanceUid, s.keyUid, s.keyVersion, s.wrappedKey, s.service];
+  const values = [s.scopeUid, s.instanceUid, s.keyUid, s.keyVersion, s.wrappedKey, s.service, s.instance];
   return (await tx.query({ name: 'keys.insertScope', text, values })).length === 1;
 };
 

@@ -1,7 +1,7 @@
 import { CreateHoldRequest, Hold } from '../../gen/strongroom/secrets/v1/hold_service.ts';
 import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkText } from '../fields.ts';
+import { checkText } from '../../kernel/fields.ts';
 import { lockPlace, parseEffect } from '../hold.ts';
 import { exists } from '../load.ts';
 import { toHold } from '../messages.ts';

@@ -1,19 +1,22 @@
 import { v7 as uuidv7 } from 'uuid';
 import { CreateInstanceRequest, Instance } from '../../gen/strongroom/secrets/v1/instance_service.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkLabels, checkPolicy, checkRetention, checkText } from '../fields.ts';
+import { checkLabels, checkText } from '../../kernel/fields.ts';
+import { checkPolicy, checkRetention } from '../fields.ts';
 import { assertNew, exists, givenUp } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';
-import { instanceName, parseId } from '../names.ts';
+import { instanceName, parseId, parseRootKey } from '../names.ts';
 import { levelsOf } from '../retention.ts';
 import { insertInstance, selectInstance, type Settings } from '../sql/instances.ts';
 import { beginCreate, endCreate } from '../sql/unfinished-creates.ts';
 import type { Store } from '../store.ts';
 
+const PROVIDER = 'keyRings/provider';
+
 /**
- * The root key comes first: an instance without a key would be of no use. That it was asked for is recorded before, so that
- * the worker finds a key whose instance never came to be.
+ * The root key, or the registration with a customer's, comes first: an instance without a key would be of no use. That it was
+ * asked for is recorded before, so that the worker finds what was made for an instance that never came to be.
  */
 export const createInstance = (store: Store, request: CreateInstanceRequest, call: Call): Promise<Instance> => {
   const instance = parseId(request.instanceId, 'instance_id');
@@ -29,7 +32,9 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
     purge_protection: given.purgeProtection,
   };
   const instanceUid = uuidv7();
-  const rootKey = `keyRings/provider/keys/${instanceUid}`;
+  const customers = given.rootKey === '' ? undefined : parseRootKey(given.rootKey, 'instance.root_key');
+  const begun = customers ? `scopes/${instanceUid}` : `${PROVIDER}/keys/${instanceUid}`;
+  let rootKey = begun;
 
   return mutate(store, call, {
     request,
@@ -37,16 +42,26 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
     prepare: async () => {
       await assertNew(store.db.read, name);
       if (await selectInstance(store.db.read, { instance })) throw exists(name);
-      await store.db.transaction((tx) => beginCreate(tx, rootKey));
-      const key = { parent: 'keyRings/provider', rootKeyId: instanceUid, owner: instanceUid, correlationId: call.correlationId };
-      await store.keys.createRootKey(key, call);
+      await store.db.transaction((tx) => beginCreate(tx, begun));
+      rootKey = await (customers ? register(store, customers, instanceUid, name, call) : makeRootKey(store, instanceUid, call));
     },
     change: async (tx) => {
       const row = await insertInstance(tx, { ...settings, instance_uid: instanceUid, instance_id: instance, root_key: rootKey });
       if (!row) throw exists(name);
-      if (!(await endCreate(tx, rootKey))) throw givenUp(name);
+      if (!(await endCreate(tx, begun))) throw givenUp(name);
       call.annotate({ instanceUid });
       return toInstance(row);
     },
   });
+};
+
+const makeRootKey = async (store: Store, owner: string, call: Call): Promise<string> => {
+  const request = { parent: PROVIDER, rootKeyId: owner, owner, correlationId: call.correlationId, rootKey: undefined };
+  return (await store.keys.createRootKey(request, call)).name;
+};
+
+/** A customer's key must be granted to the instance, and lists it from then on: as a scope, of the instance itself. */
+const register = async (store: Store, rootKey: string, instanceUid: string, instance: string, call: Call): Promise<string> => {
+  const callContext = { principal: call.principal, resource: instance, correlationId: call.correlationId };
+  return (await store.scopes.createScope({ scopeUid: instanceUid, rootKey, instanceUid, instance, callContext }, call)).rootKey;
 };

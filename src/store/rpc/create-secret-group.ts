@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { CreateSecretGroupRequest, SecretGroup } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkLabels, checkText } from '../fields.ts';
+import { checkLabels, checkText } from '../../kernel/fields.ts';
 import { assertNew, exists, givenUp, loadGroup, loadInstance } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -35,7 +35,7 @@ export const createSecretGroup = (store: Store, request: CreateSecretGroupReques
       await store.db.transaction((tx) => beginCreate(tx, scope));
       const callContext = { principal: call.principal, resource: name, correlationId: call.correlationId };
       await store.scopes.createScope(
-        { scopeUid: groupUid, rootKey: instance.root_key, instanceUid: instance.instance_uid, callContext },
+        { scopeUid: groupUid, rootKey: instance.root_key, instanceUid: instance.instance_uid, instance: request.parent, callContext },
         call,
       );
     },

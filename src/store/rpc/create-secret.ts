@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { CreateSecretRequest, Secret } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import type { Call } from '../../kernel/table.ts';
 import type { Sealed } from '../envelope.ts';
-import { checkAnnotations, checkLabels, checkText } from '../fields.ts';
+import { checkAnnotations, checkLabels, checkText } from '../../kernel/fields.ts';
 import { assertKeyInUse, untilInTime } from '../key-version.ts';
 import { assertNew, exists, loadActiveGroup, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';

@@ -1,7 +1,8 @@
 import { Instance, UpdateInstanceRequest } from '../../gen/strongroom/secrets/v1/instance_service.ts';
 import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkLabels, checkMask, checkPolicy, checkRetention, checkText } from '../fields.ts';
+import { checkLabels, checkMask, checkText } from '../../kernel/fields.ts';
+import { checkPolicy, checkRetention } from '../fields.ts';
 import { loadInstance } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';

@@ -1,7 +1,7 @@
 import { SecretGroup, UpdateSecretGroupRequest } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkLabels, checkMask, checkText } from '../fields.ts';
+import { checkLabels, checkMask, checkText } from '../../kernel/fields.ts';
 import { loadActiveGroup, loadGroup } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';

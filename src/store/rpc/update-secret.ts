@@ -1,7 +1,7 @@
 import { Secret, UpdateSecretRequest } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
-import { checkAnnotations, checkLabels, checkMask, checkText } from '../fields.ts';
+import { checkAnnotations, checkLabels, checkMask, checkText } from '../../kernel/fields.ts';
 import { loadActiveSecret, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';

@@ -2,17 +2,18 @@
 import { AppError } from '../../kernel/errors.ts';
 import { metrics } from '../../kernel/metrics.ts';
 import { finishPurge, recordEnd, type Purge } from '../../store/sql/purge.ts';
-import type { Worker } from '../worker.ts';
+import { isProviderManaged, type Worker } from '../worker.ts';
 import { record } from './purge-entry.ts';
 
 const CALL_MS = 10_000;
-/** Keys that were made with their instance. A customer's own key outlives it. */
-const PROVIDER = /^keyRings\/provider\//;
-
-const destroyRootKey = async (worker: Worker, { uid, root_key }: Purge): Promise<void> => {
-  if (!root_key || !PROVIDER.test(root_key)) return;
+/** Keys that were made with their instance go with it. A customer's own key outlives it: the instance is deregistered from it. */
+const endRootKey = async (worker: Worker, { uid, resource, deleted_by, root_key }: Purge): Promise<void> => {
+  if (!root_key) return;
+  const options = { deadline: Date.now() + CALL_MS, correlationId: uid };
+  const callContext = { principal: deleted_by, resource, correlationId: uid };
   try {
-    await worker.keys.destroyRootKey({ name: root_key, correlationId: uid }, { deadline: Date.now() + CALL_MS, correlationId: uid });
+    if (isProviderManaged(root_key)) await worker.keys.destroyRootKey({ name: root_key, correlationId: uid }, options);
+    else await worker.scopes.destroyScope({ name: `scopes/${uid}`, callContext }, options);
   } catch (error) {
     if (!(error instanceof AppError && error.reason === 'NOT_FOUND')) throw error;
   }
@@ -31,7 +32,7 @@ const factsOf = (purge: Purge): Record<string, string> => ({
 /** The first time up to the end of all destruction; the second time, with its time fixed in the row, the entry and the receipt. */
 export const finish = async (worker: Worker, purge: Purge): Promise<void> => {
   if (!purge.end_time) {
-    await destroyRootKey(worker, purge);
+    await endRootKey(worker, purge);
     await worker.db.transaction((tx) => recordEnd(tx, purge.uid));
     return;
   }

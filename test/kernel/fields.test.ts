@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkAnnotations, checkLabels, checkMask, checkRequestId, checkRetention, checkText, checkUuid } from '../../src/store/fields.ts';
+import { checkAnnotations, checkLabels, checkMask, checkRequestId, checkText, checkUuid } from '../../src/kernel/fields.ts';
+import { checkRetention } from '../../src/store/fields.ts';
 
 const refused = (field: string, reason = 'INVALID_FIELD') =>
   expect.objectContaining({ reason, violations: [expect.objectContaining({ field })] });

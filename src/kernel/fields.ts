@@ -1,0 +1,68 @@
+// Checks of metadata fields, each error naming the field and the limit. Pure.
+import { invalid } from './errors.ts';
+
+const KEY = /^[a-z][a-z0-9_-]{0,62}$/;
+const LABEL_VALUE = /^[a-zA-Z0-9._-]{0,63}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** But tab, line feed and carriage return. PostgreSQL takes no U+0000. */
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/;
+
+// Characters, not code units; a short text needs no counting.
+const isLonger = (text: string, limit: number): boolean => text.length > limit && [...text].length > limit;
+
+export const checkText = (text: string, field: string, limit: number): string => {
+  const normal = text.normalize('NFC');
+  if (isLonger(normal, limit)) throw invalid(field, `has more than ${limit} characters`);
+  if (CONTROL.test(normal)) throw invalid(field, 'has control characters');
+  return normal;
+};
+
+const checkMap = (
+  map: ReadonlyMap<string, string>,
+  field: string,
+  valueOk: (value: string) => boolean,
+  rule: string,
+): Record<string, string> => {
+  if (map.size > 64) throw invalid(field, `has ${map.size} entries; at most 64 are taken`);
+  for (const [key, value] of map) {
+    if (!KEY.test(key)) throw invalid(field, 'has a key that is not 1 to 63 characters of a-z, 0-9, _ and -, starting with a letter');
+    if (!valueOk(value)) throw invalid(`${field}.${key}`, rule);
+  }
+  return Object.fromEntries(map);
+};
+
+export const checkLabels = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
+  checkMap(map, field, (value) => LABEL_VALUE.test(value), 'is not at most 63 characters of a-z, A-Z, 0-9, ., _ and -');
+
+export const checkAnnotations = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
+  checkMap(map, field, (value) => !isLonger(value, 1024) && !CONTROL.test(value), 'has more than 1024 characters, or control characters');
+
+/** UUID or empty. */
+export const checkRequestId = (text: string): string => {
+  if (text !== '' && !UUID.test(text)) throw invalid('request_id', 'is not a UUID');
+  return text.toLowerCase();
+};
+
+export const checkUuid = (text: string, field: string): string => {
+  if (!UUID.test(text)) throw invalid(field, 'is not a UUID', 'MALFORMED_NAME');
+  return text.toLowerCase();
+};
+
+/** The fields to change: those of the mask, all with `*`, the populated ones without a mask. */
+export const checkMask = <F extends string>(
+  mask: readonly string[] | undefined,
+  known: readonly F[],
+  populated: (field: F) => boolean,
+): F[] => {
+  if (!mask || mask.length === 0) return known.filter(populated);
+  if (mask.includes('*')) {
+    if (mask.length > 1) throw invalid('update_mask', '* stands alone', 'UNKNOWN_MASK_PATH');
+    return [...known];
+  }
+  return mask.map((path) => {
+    const field = known.find((k) => k === path || k === path.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`));
+    if (!field) throw invalid('update_mask', `knows ${known.join(', ')} and *`, 'UNKNOWN_MASK_PATH');
+    return field;
+  });
+};

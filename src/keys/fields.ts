@@ -1,0 +1,74 @@
+// Checks of root key and grant fields, each error naming the field and the limit. Pure; `now` is an argument.
+import type { Duration } from '../gen/google/protobuf/duration.ts';
+import { Role as RoleMessage } from '../gen/strongroom/keys/v1/grant_service.ts';
+import type { RotationPolicy } from '../gen/strongroom/keys/v1/key_service.ts';
+import { invalid } from '../kernel/errors.ts';
+import { checkLabels, checkText } from '../kernel/fields.ts';
+import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
+import { ROLES } from './access.ts';
+import { parseId } from './names.ts';
+
+const DAY = 86_400;
+const DEFAULT_WAIT = 7 * DAY;
+const LONGEST_WAIT = 90 * DAY;
+const LONGEST_INTERVAL = 3_650 * DAY;
+const MAX_ALIASES = 5;
+
+interface Described {
+  displayName: string;
+  description: string;
+  labels: ReadonlyMap<string, string>;
+}
+
+export const checkDescribed = (given: Described, field: string) => ({
+  display_name: checkText(given.displayName, `${field}.display_name`, 63),
+  description: checkText(given.description, `${field}.description`, 1024),
+  labels: checkLabels(given.labels, `${field}.labels`),
+});
+
+const wholeSeconds = (duration: Duration, field: string, least: number, most: number): number => {
+  const seconds = Number(duration.seconds);
+  if (duration.nanos !== 0 || seconds < least || seconds > most) throw invalid(field, `must be whole seconds from ${least}s to ${most}s`);
+  return seconds;
+};
+
+/** In seconds. */
+export const checkWait = (duration: Duration | undefined): number =>
+  duration ? wholeSeconds(duration, 'wait', DAY, LONGEST_WAIT) : DEFAULT_WAIT;
+
+/** In seconds; null without a policy. */
+export const checkRotation = (policy: RotationPolicy | undefined, field: string, leastSeconds: number): bigint | null => {
+  if (!policy) return null;
+  if (!policy.interval) throw invalid(`${field}.interval`, 'is required');
+  return BigInt(wholeSeconds(policy.interval, `${field}.interval`, leastSeconds, LONGEST_INTERVAL));
+};
+
+export const checkExpiry = (time: Date | undefined, field: string, now: number): Date | null => {
+  if (time && time.getTime() <= now) throw invalid(field, 'must be in the future');
+  return time ?? null;
+};
+
+export const checkAliases = (aliases: readonly string[], field: string, keyId: string): string[] => {
+  if (aliases.length > MAX_ALIASES) throw invalid(field, `has ${aliases.length} aliases; at most ${MAX_ALIASES} are taken`);
+  for (const alias of aliases) if (parseId(alias, field) === keyId) throw invalid(field, 'has the ID of the key itself');
+  return [...new Set(aliases)].sort();
+};
+
+/** Why something is forced: required then. */
+export const checkReason = (reason: string, forced: boolean): string => {
+  const text = checkText(reason, 'reason', 1024);
+  if (forced && text.trim() === '') throw invalid('reason', 'is required with force: 1 to 1024 characters that say why');
+  return text;
+};
+
+export const parsePrincipal = (text: string, field: string): SpiffeId => {
+  const id = parseSpiffeId(text);
+  if (!id) throw invalid(field, 'must be a SPIFFE ID, spiffe://trust.domain/path, of at most 2048 bytes');
+  return id;
+};
+
+export const parseRole = (message: RoleMessage, field: string): (typeof ROLES)[number] => {
+  const role = ROLES.find((r) => RoleMessage[r] === message);
+  if (!role) throw invalid(field, `must be one of ${ROLES.map((r) => `ROLE_${r}`).join(', ')}`);
+  return role;
+};
