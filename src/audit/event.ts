@@ -8,6 +8,8 @@ import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
 
 /** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
 const MAX_LEAF_BYTES = 65_535;
+/** Of all values together, so that every event that passes the checks fits into a leaf. */
+const MAX_ATTRIBUTE_CHARACTERS = 12_288;
 const SCHEMA = 'strongroom/event/v1';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ACTION = /^[a-z]+(\.[a-z]+){2,3}$/;
@@ -37,13 +39,20 @@ const checkEvent = (event: Event): void => {
   check(/^[A-Za-z0-9._-]{0,64}$/.test(event.correlationId), 'correlation_id', 'must be at most 64 characters of a-z, A-Z, 0-9, ., _ and -');
   check(short(event.sourceAddress, 64), 'source_address', 'must be at most 64 characters, none a control character');
   check(event.attributes.size <= 16, 'attributes', 'must be at most 16');
+  let characters = 0;
   for (const [key, value] of event.attributes) {
+    characters += value.length;
     check(
-      ATTRIBUTE.test(key) && short(value, 256),
+      ATTRIBUTE.test(key) && short(value, 2048),
       'attributes',
-      'must have keys of at most 64 letters, digits and _, and values of at most 256 characters, none a control character',
+      'must have keys of at most 64 letters, digits and _, and values of at most 2048 characters, none a control character',
     );
   }
+  check(
+    characters <= MAX_ATTRIBUTE_CHARACTERS,
+    'attributes',
+    `must have at most ${MAX_ATTRIBUTE_CHARACTERS} characters in all values together`,
+  );
 };
 
 /** A checked event, ready for the log. */

@@ -6,8 +6,11 @@ export interface Sql {
 /** In the order in which they can be filled. */
 const TABLES = [
   'master_keys',
+  'key_rings',
   'root_keys',
+  'key_names',
   'root_key_versions',
+  'grants',
   'scopes',
   'scope_versions',
   'keys_epoch',
