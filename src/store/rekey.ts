@@ -107,7 +107,9 @@ const rewrap = async ({ scopes }: Rekeying, tx: Queryable, r: RekeyRow): Promise
   await recordProgress(tx, r, progress, stuck[0] ? `${nameOf(r, stuck[0])} does not open; destroy or restore it, then this goes on` : '');
 };
 
-const destroyOld = async ({ scopes, scopeKeys, ownEvent }: Rekeying, tx: Queryable, r: RekeyRow): Promise<void> => {
+/** As with a purge, no key goes before the log knows of the begin. */
+const destroyOld = async ({ scopes, scopeKeys, relay, ownEvent }: Rekeying, tx: Queryable, r: RekeyRow): Promise<void> => {
+  await relay.flush();
   const name = scopeOf(r);
   const { livingVersions } = await scopes.getScope({ name }, optionsOf(r));
   for (const version of livingVersions.filter((living) => living < r.new_version!))

@@ -49,7 +49,7 @@ end $$;
 create trigger want_rekey after update of state on secret_versions
   for each row when (new.state = 'DESTROYED' and old.state <> 'DESTROYED') execute function want_rekey();
 
--- A wrapped DEK is erased, or replaced while its group's key is.
+-- To the processes, a wrapped DEK can be erased, or replaced while its group's key is.
 create function check_rewrap() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if not exists (
@@ -59,7 +59,8 @@ begin
   return new;
 end $$;
 create trigger check_rewrap before update of wrapped_dek on secret_versions
-  for each row when (new.wrapped_dek is not null and new.wrapped_dek is distinct from old.wrapped_dek) execute function check_rewrap();
+  for each row when (new.wrapped_dek is not null and new.wrapped_dek is distinct from old.wrapped_dek and current_user in ('store', 'worker'))
+  execute function check_rewrap();
 
 grant select, insert, update on rekeys to store;
 grant select, insert, delete on rekeys_wanted to store;
