@@ -3,20 +3,24 @@ import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
+import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
-import { purgeLookout } from './lookout.ts';
+import { purgeLookout, rekeyLookout } from './lookout.ts';
+import { openRekeys } from './rekeys.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
 
@@ -31,6 +35,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   await using stack = new AsyncDisposableStack();
   const log = openLog(config.service, config.log.level);
   const tls = stack.use(openTls(config.tls, log));
+  const self = ownIdentity(tls.current.cert, config.trustDomain);
   const db = openServiceDb(config.database, log);
   stack.defer(() => db.close());
   await requireSchema(db, MIGRATIONS);
@@ -38,7 +43,10 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const auditor = stack.use(dialAuditor(config.audit, tls));
   const keys = stack.use(dial(KeyServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const scopes = stack.use(dial(EnvelopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const scopeKeys = stack.use(dial(ScopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const relay = stack.use(openRelay(db, auditor, log));
+  const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self), log };
+  const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
 
@@ -46,6 +54,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     db,
     keys,
     scopes,
+    scopeKeys,
     envelope: openEnvelope(scopes),
     auditor,
     relay,
@@ -56,6 +65,8 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       maximumSeconds: config.retention.maximum / 1000,
     },
     lookAtPurge: purgeLookout(db),
+    lookAtRekey: rekeyLookout(db),
+    rekeys,
     bindingsChanged,
     digestKey: derive(tokenKey, 'digest'),
   };

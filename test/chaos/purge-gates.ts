@@ -44,7 +44,7 @@ export const STEPS: readonly Step[] = [
   {
     id: 'scope key',
     database: 'keys',
-    on: 'update on scopes for each row when (new.wrapped_key is null)',
+    on: 'update on scope_versions for each row when (new.wrapped_key is null)',
     kinds: KEYED,
     most: { after: 1 },
   },

@@ -94,7 +94,7 @@ const expectOrder = async (gates: Gates, { kind, uid, tenant, counts }: Doomed, 
       where instance_uid = $1 and ($2::uuid is null or secret_uid = $2)`,
     [tenant.instanceUid, kind === 'SECRET' ? uid : null],
   );
-  const ofScopes = 'select count(wrapped_key)::int as alive from scopes where instance_uid = $1';
+  const ofScopes = 'select count(wrapped_key)::int as alive from scope_versions join scopes using (scope_uid) where instance_uid = $1';
   const [keys] = await gates.sql<{ alive: number }>('keys', ofScopes, [tenant.instanceUid]);
   const ofLog = `select count(*)::int as begun from entries where correlation_id = $1 and convert_from(leaf, 'UTF8') ~ 'purge[.]start"'`;
   const [log] = await gates.sql<{ begun: number }>('audit', ofLog, [uid]);
@@ -158,7 +158,8 @@ export const openScene = async (): Promise<Scene> => {
       expect(await rowsOf(stack, whole.instanceUid)).toEqual([0, 0, 0, 0]);
       expect(await rowsOf(stack, part.instanceUid)).toEqual([1, 0, 0, 0]);
       expect(await rowsOf(stack, one.instanceUid)).toEqual([1, 1, 0, 0]);
-      const alive = 'select count(wrapped_key)::int as alive from scopes where instance_uid = any($1)';
+      const alive =
+        'select count(wrapped_key)::int as alive from scope_versions join scopes using (scope_uid) where instance_uid = any($1)';
       expect(await gates.sql('keys', alive, [[whole.instanceUid, part.instanceUid]])).toEqual([{ alive: 0 }]);
       expect(await gates.sql('keys', 'select state from root_keys where owner = $1', [whole.instanceUid])).toEqual([
         { state: 'DESTROYED' },

@@ -36,6 +36,12 @@ describe('after a purge', () => {
     expect(refusals).toEqual([]);
   });
 
+  it('a backup of the store brings back a secret, unless the key of its group was replaced after its purge', () => {
+    const { items } = resultOf('store').observation;
+    expect(items.secret).toMatchObject({ read: 'READ', key: 'alive' });
+    expect(items.rekeyed).toMatchObject({ read: 'SCOPE_KEY_VERSION_DESTROYED', key: 'alive' });
+  });
+
   it('what was on its way to be purged when a backup was made is purged again after its restore', () => {
     for (const id of ['store', 'base']) {
       expect(resultOf(id).observation.items.waiting, id).toEqual({ read: 'NOT_FOUND', key: 'destroyed', rows: 0 });
@@ -44,8 +50,8 @@ describe('after a purge', () => {
   });
 
   it('every receipt holds offline, and its entry is in the log unless the log itself was restored', () => {
-    expect(said.filter((line) => line.includes('receipt verified offline'))).toHaveLength(4);
-    expect(resultOf('store').observation.entriesThere).toBe(4);
+    expect(said.filter((line) => line.includes('receipt verified offline'))).toHaveLength(5);
+    expect(resultOf('store').observation.entriesThere).toBe(5);
     expect(resultOf('base').observation.entriesThere).toBe(0);
   });
 });

@@ -74,7 +74,7 @@ const keepKeys = async (uid: string): Promise<void> => {
   const masterKeys = readdirSync(join(stack.state, 'master-keys')).map((name) => join('master-keys', name));
   for (const name of ['token.key', 'audit-signing.key', ...masterKeys]) keep(name, file(name));
   const scope = `scopes/${tenant.groupUid}`;
-  const context = (version: number) => ({ instanceUid: tenant.instanceUid, resourceUid: uid, version });
+  const context = (version: number) => ({ instanceUid: tenant.instanceUid, resourceUid: uid, version, additionalData: Buffer.alloc(0) });
   for (const version of [1, 90, 91]) {
     const { wrappedDek } = version === 1 ? await wrappedOf(uid) : await store!.envelopes.generateDek({ scope, context: context(version) });
     const { dek } = await store!.envelopes.unwrapDek({ scope, context: context(version), wrappedDek });
@@ -82,7 +82,7 @@ const keepKeys = async (uid: string): Promise<void> => {
     keep(`DEK of version ${version}`, dek);
   }
   const [row] = await withDatabase(stack, 'keys', async (owner) => {
-    const select = `select s.wrapped_key, s.key_version, k.key_uid, v.ref from scopes s join root_keys k using (key_uid)
+    const select = `select s.wrapped_key, s.key_version, s.key_uid, v.ref from scope_versions s
       join root_key_versions v on v.key_uid = s.key_uid and v.version = s.key_version where s.scope_uid = $1`;
     return (await owner.query<{ wrapped_key: Buffer; key_version: number; key_uid: string; ref: Buffer }>(select, [tenant.groupUid])).rows;
   });
@@ -90,7 +90,7 @@ const keepKeys = async (uid: string): Promise<void> => {
   const rootContext = contextOf('strongroom/root/v1', format, row!.ref.subarray(1, 9), keyUid, version);
   const masterKey = file(join('master-keys', `${row!.ref.subarray(1, 9).toString('hex')}.key`));
   const rootKey = unwrapKey(masterKey, row!.ref.subarray(9), rootContext);
-  const scopeContext = contextOf('strongroom/scope/v1', keyUid, version, uuidBytes(tenant.groupUid), uuidBytes(tenant.instanceUid));
+  const scopeContext = contextOf('strongroom/scope/v2', keyUid, version, uuidBytes(tenant.groupUid), uuidBytes(tenant.instanceUid), u32(1));
   const scopeKey = unwrapKey(rootKey!, row!.wrapped_key.subarray(1), scopeContext);
   keep('root key', rootKey!);
   keep('scope key', scopeKey!);

@@ -15,6 +15,7 @@ import { ImportServiceService } from '../../src/gen/strongroom/keys/v1/import_se
 import { KeyRingServiceService } from '../../src/gen/strongroom/keys/v1/key_ring_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
 import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
+import { ScopeServiceService } from '../../src/gen/strongroom/keys/v1/scope_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
@@ -119,6 +120,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
+    watchGroupRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
     keys: unary(keys, KeyServiceService),
     keyVersions: unary(keys, KeyVersionServiceService),
     watchRotation: stream(keys, KeyVersionServiceService.watchRootKeyRotation),
@@ -126,6 +128,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     grants: unary(keys, GrantServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
     imports: unary(keys, ImportServiceService),
+    scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
     auditWriter: unary(audit, AuditWriterServiceService),
     health: {

@@ -77,7 +77,8 @@ const purgeAll = async (callers: Callers, items: Made['items'], say: Say): Promi
   await callers.deleteGroup(items.group.resource.name);
   await callers.deleteInstance(items.instance.resource.name);
   await callers.deleteSecret(items.secret.resource.name);
-  say('✓ a group, an instance and a secret deleted; the worker is started');
+  await callers.deleteSecret(items.rekeyed.resource.name);
+  say('✓ a group, an instance and two secrets deleted; the worker is started');
   return Promise.all(PURGED.map((id) => callers.purged(items[id].resource.uid)));
 };
 
@@ -125,7 +126,7 @@ export const drill = async (say: Say, ids?: readonly string[]): Promise<Report> 
     await using callers = openCallers(live);
     await callers.bindApp();
     const { makeYoung, ...old } = await makeItems(callers);
-    say('✓ 3 instances, 5 groups, their secrets with two versions each');
+    say('✓ 3 instances, 6 groups, their secrets with two versions each');
     // So that the backup has a delete whose purge has not run yet.
     await stopPart(live, 'worker');
     await callers.deleteGroup(old.items.waiting.resource.name);
@@ -148,6 +149,8 @@ export const drill = async (say: Say, ids?: readonly string[]): Promise<Report> 
     const ended = await purgeAll(callers, items, say);
     say('✓ all purges are done:');
     tellPurges(ended, say);
+    await callers.rotateGroupKey(items.rekeyed.group.name);
+    say('✓ the key of the group around one of the secrets is replaced, and its old version destroyed');
     return {
       made: { ...old, items },
       backups: taken,

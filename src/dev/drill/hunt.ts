@@ -88,7 +88,9 @@ export const needlesOf = async (
         add('wrapped data keys', cut(row.wrapped_dek, 1));
       }
       if (id === 'secret') continue;
-      const scope = await keys.query<{ wrapped_key: Buffer }>('select wrapped_key from scopes where scope_uid = $1', [item.group.uid]);
+      const scope = await keys.query<{ wrapped_key: Buffer }>('select wrapped_key from scope_versions where scope_uid = $1', [
+        item.group.uid,
+      ]);
       add('wrapped scope keys', cut(scope.rows[0]!.wrapped_key, 2));
       if (id !== 'instance') continue;
       const root = 'select ref from root_key_versions join root_keys using (key_uid) where owner = $1';

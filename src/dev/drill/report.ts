@@ -13,7 +13,7 @@ const verdictOf = ({ scenario, observation }: Result, id: ItemId): string => {
   if (!isPurged(id)) return got.read === 'READ' ? 'as it was' : 'lost: not in the backup';
   if (got.read === 'READ') return '! comes back';
   if (got.rows > 0) return 'rows, unreadable';
-  return got.key === 'alive' && id !== 'secret' ? 'gone; its key is back' : 'gone';
+  return got.key === 'alive' && id !== 'secret' && id !== 'rekeyed' ? 'gone; its key is back' : 'gone';
 };
 
 const sentencesOf = ({ scenario, observation }: Result, receipts: number): string[] => {

@@ -6,8 +6,8 @@ import type { ItemId } from './items.ts';
 
 export type Source = 'nothing' | 'dumps' | 'base backup';
 
-/** What a read answers, and the state of the scope key. */
-export type Outcome = readonly [read: string, key: 'alive' | 'destroyed' | 'unknown'];
+/** What a read answers, and the state of the scope key: lost is one of which no version is left, although its scope is there. */
+export type Outcome = readonly [read: string, key: 'alive' | 'lost' | 'destroyed' | 'unknown'];
 
 export interface Scenario {
   id: string;
@@ -23,6 +23,9 @@ export interface Scenario {
 const GONE: Outcome = ['NOT_FOUND', 'destroyed'];
 const KEPT: Outcome = ['READ', 'alive'];
 const BACK: Outcome = ['READ', 'alive'];
+const HIDDEN: Outcome = ['NOT_FOUND', 'alive'];
+/** What a read answers when the version of the key is destroyed that the data key is wrapped by. */
+const CLOSED = 'SCOPE_KEY_VERSION_DESTROYED';
 
 /** After a return of all three there is nothing left that would know of the purge, until the epoch of the master key ends. */
 const ALL_BACK: Scenario['expected'] = {
@@ -30,6 +33,7 @@ const ALL_BACK: Scenario['expected'] = {
   waiting: GONE,
   instance: BACK,
   secret: BACK,
+  rekeyed: BACK,
   kept: KEPT,
   young: ['NOT_FOUND', 'unknown'],
 };
@@ -40,20 +44,21 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'nothing restored',
     source: 'nothing',
     restored: [],
-    expected: { group: GONE, waiting: GONE, instance: GONE, secret: ['NOT_FOUND', 'alive'], kept: KEPT, young: KEPT },
+    expected: { group: GONE, waiting: GONE, instance: GONE, secret: HIDDEN, rekeyed: HIDDEN, kept: KEPT, young: KEPT },
     refusals: [],
-    why: 'what was purged is gone; a secret has no scope key of its own, so that of its group lives on',
+    why: 'what was purged is gone; a secret has no scope key of its own, so that of its group lives on, in a new version where it was replaced',
   },
   {
     id: 'store',
     title: 'store alone',
     source: 'dumps',
     restored: ['store'],
-    expected: { group: GONE, waiting: GONE, instance: GONE, secret: BACK, kept: KEPT, young: ['NOT_FOUND', 'alive'] },
+    expected: { group: GONE, waiting: GONE, instance: GONE, secret: BACK, rekeyed: [CLOSED, 'alive'], kept: KEPT, young: HIDDEN },
     refusals: [],
     why:
       'the rows are back and their scope keys are not: nothing opens them, and the worker finds and removes them. ' +
-      'The secret opens again: it has no key of its own. The younger group is not in the backup; its key protects nothing',
+      'The secret opens again: it has no key of its own. The other one does not, because the key of its group was replaced: ' +
+      'and neither would anything else of that group. The younger group is not in the backup; its key protects nothing',
   },
   {
     id: 'keys',
@@ -64,21 +69,22 @@ export const SCENARIOS: readonly Scenario[] = [
       group: GONE,
       waiting: GONE,
       instance: GONE,
-      secret: ['NOT_FOUND', 'alive'],
+      secret: HIDDEN,
+      rekeyed: ['NOT_FOUND', 'lost'],
       kept: KEPT,
       young: ['DATA_CORRUPTED', 'unknown'],
     },
     refusals: [],
     why:
       'the key service reads in the audit log what was destroyed since, and destroys it again before it serves. ' +
-      'The younger group has lost its key: it is lost for good',
+      'The younger group has lost its key: it is lost for good. So has the group whose key was replaced: the new version is not in the backup',
   },
   {
     id: 'audit',
     title: 'audit log alone',
     source: 'dumps',
     restored: ['audit'],
-    expected: { group: GONE, waiting: GONE, instance: GONE, secret: ['NOT_FOUND', 'alive'], kept: KEPT, young: KEPT },
+    expected: { group: GONE, waiting: GONE, instance: GONE, secret: HIDDEN, rekeyed: HIDDEN, kept: KEPT, young: KEPT },
     refusals: [],
     why: 'nothing comes back. The log has lost its newest entries and goes on without them: only a receipt or a checkpoint kept elsewhere tells',
   },
@@ -87,7 +93,15 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'store and keys',
     source: 'dumps',
     restored: ['store', 'keys'],
-    expected: { group: GONE, waiting: GONE, instance: GONE, secret: BACK, kept: KEPT, young: ['NOT_FOUND', 'unknown'] },
+    expected: {
+      group: GONE,
+      waiting: GONE,
+      instance: GONE,
+      secret: BACK,
+      rekeyed: [CLOSED, 'lost'],
+      kept: KEPT,
+      young: ['NOT_FOUND', 'unknown'],
+    },
     refusals: [],
     why: 'the keys are destroyed again before they serve, and the rows that they had protected are found and removed',
   },
