@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startService } from '../../src/dev/drill/scratch.ts';
+import { startService } from '../../src/dev/parts.ts';
 import { spiffeIdOf, type Stack } from '../../src/dev/stack.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { Purge_State } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';

@@ -1,7 +1,7 @@
 // What crash tests of purges share: a stack of their own with gates, three things to purge, what must hold at every moment and
 // at the end, and others that must not be touched.
 import { expect } from 'vitest';
-import { startDatabase, startService } from '../../src/dev/drill/scratch.ts';
+import { startDatabase, startService } from '../../src/dev/parts.ts';
 import { verifyReceipt } from '../../src/dev/receipt.ts';
 import { spiffeIdOf, type Part, type Stack } from '../../src/dev/stack.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';

@@ -1,11 +1,11 @@
 // What a restored stack does with what was purged: which services start, what reads answer, which keys live, what the worker
 // sweeps, and whether the receipts' entries are still in the log.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startServices } from '../parts.ts';
 import { connect } from '../provision.ts';
 import type { Stack } from '../stack.ts';
 import { openCallers, type Callers, type Proved } from './callers.ts';
 import { ITEM_IDS, type Item, type ItemId } from './items.ts';
-import { startServices } from './scratch.ts';
 
 export interface Observed {
   /** What a read answers, if all versions answer the same; else all answers. */

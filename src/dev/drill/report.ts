@@ -1,7 +1,7 @@
 // The drill's result as text: what came back from which backup, and where which bytes still are.
 import type { Report, Result } from './drill.ts';
-import { KINDS } from './hunt.ts';
 import { ITEM_IDS, ITEMS, PURGED, type ItemId } from './items.ts';
+import { KINDS } from './needles.ts';
 import { tableOf, wrap } from './table.ts';
 
 const isPurged = (id: ItemId): boolean => (PURGED as readonly ItemId[]).includes(id);
@@ -31,7 +31,7 @@ const bytesOf = ({ needles, sightings }: Report): string[] => {
   const rows = moments.map(({ place, when }) => {
     const { found } = sightings.find((each) => each.place === place && each.when === when)!;
     const counts = KINDS.map((kind) => {
-      const all = needles.filter((needle) => needle.kind === kind);
+      const all = needles.filter((needle) => needle.what === kind);
       const there = all.filter((needle) => found.has(needle)).length;
       return there === 0 ? '–' : `${there} of ${all.length}`;
     });
