@@ -1,5 +1,5 @@
-// `make drill`, smaller: after real purges the store is restored alone and everything together, from real backups, and what
-// comes back is what docs/deletion.md says.
+// `make drill`, smaller: after real purges the store is restored alone and everything together, from real backups, before and
+// after the end of the epoch, and what comes back is what docs/deletion.md says.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drill, type Report, type Result } from '../../src/dev/drill/drill.ts';
 import { tell } from '../../src/dev/drill/report.ts';
@@ -7,7 +7,7 @@ import { tell } from '../../src/dev/drill/report.ts';
 let report: Report;
 const said: string[] = [];
 beforeAll(async () => {
-  report = await drill((line) => void said.push(line), ['store', 'base']);
+  report = await drill((line) => void said.push(line), ['store', 'base', 'epoch-base']);
 }, 240_000);
 
 const resultOf = (id: string): Result => {
@@ -40,6 +40,16 @@ describe('after a purge', () => {
       expect(resultOf(id).observation.items.waiting, id).toEqual({ read: 'NOT_FOUND', key: 'destroyed', rows: 0 });
       expect(resultOf(id).observation.swept, id).toEqual([expect.stringContaining('/groups/waiting')]);
     }
+  });
+
+  it('a complete backup of all databases opens until the epoch ends, and nothing in it afterwards', () => {
+    const [before, after] = [resultOf('base').observation, resultOf('epoch-base').observation];
+    expect(before.items.group.read).toBe('READ');
+    expect(before.trial.opened).toBe(before.trial.all);
+    expect(after.trial).toEqual({ all: before.trial.all, opened: 0 });
+    for (const id of ['group', 'instance', 'secret'] as const) expect(after.items[id].read, id).toBe('KEYS_UNAVAILABLE');
+    expect(after.items.waiting.read).toBe('PURGE_STARTED');
+    expect(after.refusals).toEqual([expect.stringContaining('keys did not start')]);
   });
 
   it('every receipt holds offline, and its entry is in the log unless the log itself was restored', () => {

@@ -13,6 +13,7 @@ import { down, reset, stopPart } from '../up.ts';
 import { restoreDataDirectory, takeBaseBackup } from './backup.ts';
 import { openCallers, type Callers, type Proved } from './callers.ts';
 import { DATABASES, restoreDump, takeDump } from './dump.ts';
+import { endEpoch } from './epoch.ts';
 import { ITEMS, makeItems, PURGED, type Item, type ItemId, type Made } from './items.ts';
 import { logsOf, needlesOf, placesOf } from './needles.ts';
 import { observe, type Observation } from './observe.ts';
@@ -117,6 +118,10 @@ const compare = ({ scenario, observation }: Result): string[] => {
   const missing = scenario.refusals.filter((part) => !observation.refusals.some((refusal) => refusal.includes(part)));
   surprises.push(...unexpected.map((refusal) => `${scenario.title}: ${refusal}`));
   surprises.push(...missing.map((part) => `${scenario.title}: nothing refused to start with "${part}"`));
+  const { all, opened } = observation.trial;
+  const isShut = scenario.isEpochOver && scenario.source !== 'nothing';
+  if (all === 0 || opened !== (isShut ? 0 : all))
+    surprises.push(`${scenario.title}: of ${all} wrapped scope keys ${opened} open with today's folder of master keys`);
   return surprises;
 };
 
@@ -175,8 +180,14 @@ export const drill = async (say: Say, ids?: readonly string[]): Promise<Report> 
   const today = dataPlaceOf(live).data;
 
   const results: Result[] = [];
+  let isEpochOver = false;
   for (const scenario of SCENARIOS.filter(({ id }) => ids?.includes(id) ?? true)) {
     const start = performance.now();
+    if (scenario.isEpochOver && !isEpochOver) {
+      await endEpoch(live);
+      say(`✓ the epoch is over: the master key of the backup is destroyed (${seconds(start)})`);
+    }
+    isEpochOver = scenario.isEpochOver;
     const stack = await restore(scratch, today, backups, scenario);
     const observation = await observe(stack, made.items, proofs);
     await reset(stack);

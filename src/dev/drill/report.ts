@@ -10,18 +10,21 @@ const verdictOf = ({ scenario, observation }: Result, id: ItemId): string => {
   const got = observation.items[id];
   const [read, key] = scenario.expected[id];
   if (got.read !== read || got.key !== key) return '✗ not as documented';
-  if (!isPurged(id)) return got.read === 'READ' ? 'as it was' : 'lost: not in the backup';
+  if (!isPurged(id) && got.read === 'READ') return 'as it was';
+  if (!isPurged(id) && got.rows === 0) return 'lost: not in the backup';
+  if (!isPurged(id)) return 'lost: its key is not in the backup';
   if (got.read === 'READ') return '! comes back';
   if (got.rows > 0) return 'rows, unreadable';
   return got.key === 'alive' && id !== 'secret' ? 'gone; its key is back' : 'gone';
 };
 
 const sentencesOf = ({ scenario, observation }: Result, receipts: number): string[] => {
-  const { refusals, swept, rowsBefore, rowsAfter, logSize, entriesThere } = observation;
+  const { trial, refusals, swept, rowsBefore, rowsAfter, logSize, entriesThere } = observation;
   return [
     ...wrap(`${scenario.why}.`, 110),
-    `Refused to start: ${refusals.length === 0 ? 'nothing' : refusals.join('; ')}. ` +
-      `The worker swept: ${swept.length === 0 ? 'nothing' : swept.join(', ')} (${rowsBefore} → ${rowsAfter} rows).`,
+    `Past every service, ${trial.opened} of ${trial.all} wrapped scope keys in it open with today’s folder of master keys.`,
+    ...wrap(`Refused to start: ${refusals.length === 0 ? 'nothing' : refusals.join('; ')}.`, 110),
+    `The worker swept: ${swept.length === 0 ? 'nothing' : swept.join(', ')} (${rowsBefore} → ${rowsAfter} rows).`,
     `The log has ${logSize} entries; of ${receipts} receipts of purges the entry of ${entriesThere} is in it.`,
   ];
 };
