@@ -53,7 +53,7 @@ describe('a change in the moment in which the purge would begin', () => {
     const { gates, operator, stack } = scene;
     await scene.end('worker');
     const all = await Promise.all(
-      ALL_CHANGES.map(async (change) => ({ change, target: await newTarget(operator, gates, change), request: fresh() })),
+      ALL_CHANGES.map(async (change) => ({ change, target: await newTarget(operator, stack, change), request: fresh() })),
     );
     await sleep(1_100);
     const happened = moment === 'after' || !STORES.includes(victim);
@@ -91,7 +91,7 @@ describe('a worker that finds a hold', () => {
       const { gates, operator, stack } = scene;
       const change = ALL_CHANGES.find(({ step }) => step === CHANGES.deleteHold)!;
       await gates.shut(HELD, 'before');
-      const target = await newTarget(operator, gates, change);
+      const target = await newTarget(operator, stack, change);
       const hurry = () => scene.hurry([target]);
       for (const moment of MOMENTS) {
         await gates.wait([{ step: HELD, moment, wanted: 1 }], hurry);

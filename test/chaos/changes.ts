@@ -7,9 +7,9 @@ import { Hold, Hold_Effect } from '../../src/gen/strongroom/secrets/v1/hold_serv
 import { Instance, RetentionPolicy } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
 import { Purge_State } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import type { Clients } from '../support/clients.ts';
+import { withDatabase } from '../support/stack.ts';
 import { bind, fresh, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { countsOf, jobsOf, reaches, rowsOf } from '../worker/purges.ts';
-import type { Gates } from './purge-gates.ts';
 import { CHANGES, type Kind, type Step } from './steps.ts';
 
 /** Usable again; gone, with a receipt; deleted, and waiting for its hold or its time. */
@@ -101,7 +101,7 @@ export const ALL_CHANGES: readonly Change[] = [
 ];
 
 /** Deleted, with all that the change needs; due a second later, unless the change is to make it due. */
-export const newTarget = async (operator: Clients, gates: Gates, { kind, ready }: Change): Promise<Target> => {
+export const newTarget = async (operator: Clients, stack: Stack, { kind, ready }: Change): Promise<Target> => {
   const tenant = await newTenant(operator, { retentionSeconds: 3_600 });
   await setRetention(operator, tenant.instance, 1);
   await bind(operator, tenant.instance, spiffeIdOf('operator'), Role.SECRETS_READER);
@@ -112,8 +112,10 @@ export const newTarget = async (operator: Clients, gates: Gates, { kind, ready }
   const target = { tenant, name: names[kind], version, uid: '' };
   await ready(operator, target);
   await remove(operator, kind, target.name);
-  const [purge] = await gates.sql<{ uid: string }>('store', 'select uid from purges where resource = $1', [target.name]);
-  return { ...target, uid: purge?.uid ?? '' };
+  return withDatabase(stack, 'store', async (client) => {
+    const { rows } = await client.query<{ uid: string }>('select uid from purges where resource = $1', [target.name]);
+    return { ...target, uid: rows[0]?.uid ?? '' };
+  });
 };
 
 export const expectFate = async (operator: Clients, stack: Stack, { kind, what }: Change, target: Target, fate: Fate): Promise<void> => {
