@@ -68,6 +68,7 @@ describe('a change in the moment in which the purge would begin', () => {
       }
       await scene.kill(victim);
       await gates.openAll();
+      await scene.ready();
       expect(await Promise.all(calls)).toEqual(calls.map(() => !STORES.includes(victim)));
     }
     if (moment === 'after' && victim !== 'worker') await scene.start('worker');
@@ -100,6 +101,7 @@ describe('a worker that finds a hold', () => {
         await gates.open(HELD, moment);
       }
       await gates.openAll();
+      await scene.ready();
       await expect.poll(() => jobsOf(stack, target.uid), { timeout: 15_000 }).toBe(0);
       await expectFate(operator, stack, change, target, 'waiting');
       await change.call(operator, target, fresh());
@@ -150,6 +152,7 @@ describe('a rotation of the master key', () => {
       await gates.openAll();
       const folder = () => readdirSync(join(stack.state, 'master-keys'));
       await expect.poll(rotate, { timeout: 30_000, interval: 500 }).toBe(true);
+      await scene.ready();
       const { current, previous, unknownIds } = await operator.keys.getMasterKeyStatus({});
       expect([previous, unknownIds, folder()]).toEqual([[], [], [`${current!.id}.key`]]);
       expect(current!.id).not.toBe(currentId);

@@ -42,6 +42,8 @@ export interface Scene extends AsyncDisposable {
   start(victim: Part): Promise<void>;
   /** What a sweep and the wait after a failure do within seconds, at once: how long they take is tested elsewhere. */
   hurry(all: readonly { uid: string }[]): Promise<void>;
+  /** Resolves when all that a read needs has noticed that what was killed is back. */
+  ready(): Promise<void>;
   /** What must hold at every moment, whatever is dead. */
   expectOrder(doomed: Doomed, where: string): Promise<void>;
   expectPurged(three: Three): Promise<void>;
@@ -86,9 +88,7 @@ const newBystander = async (operator: Clients): Promise<Bystander> => {
 };
 
 const expectBystander = async (stack: Stack, operator: Clients, { tenant, asleep, held, undeleted }: Bystander): Promise<void> => {
-  /** Of a service that was just started, others need a moment to notice. */
-  const read = (secret: string) =>
-    vi.waitFor(async () => (await operator.access.accessSecretVersion({ name: `${secret}/versions/1` })).payload, { timeout: 10_000 });
+  const read = async (secret: string) => (await operator.access.accessSecretVersion({ name: `${secret}/versions/1` })).payload;
   for (const secretId of ['kept', 'undeleted']) expect(await read(`${tenant.group}/secrets/${secretId}`)).toEqual(text(secretId));
   expect(await read(undeleted)).toEqual(text('undeleted'));
   expect((await operator.purges.getPurge({ name: `purges/${asleep}` })).state).toBe(Purge_State.SCHEDULED);
@@ -195,6 +195,10 @@ export const openScene = async (): Promise<Scene> => {
     kill: async (victim) => {
       await endPart(victim);
       await start(victim);
+    },
+    ready: async () => {
+      const read = () => operator.access.accessSecretVersion({ name: `${bystander.undeleted}/versions/1` });
+      await vi.waitFor(() => Promise.all([read(), operator.keys.getMasterKeyStatus({})]), { timeout: 15_000 });
     },
     expectOrder: (doomed, where) => expectOrder(gates, doomed, where),
     expectPurged: async (three) => {
