@@ -72,6 +72,13 @@ const newHeld = async (operator: Clients): Promise<Pick<Bystander, 'held' | 'und
   const { name } = await operator.secrets.createSecret({ parent: other.name, secretId: 's', payload: text('undeleted'), ...fresh() });
   await operator.groups.deleteSecretGroup({ name: other.name, ...fresh() });
   await operator.groups.undeleteSecretGroup({ name: other.name, ...fresh() });
+  await vi.waitFor(
+    async () => {
+      const { lastError } = await operator.purges.getPurge({ name: `purges/${held.groupUid}` });
+      expect(lastError).toContain('held by');
+    },
+    { timeout: 15_000, interval: 50 },
+  );
   return { held, undeleted: name };
 };
 
