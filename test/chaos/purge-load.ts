@@ -10,7 +10,7 @@ import { withDatabase } from '../support/stack.ts';
 import { newId, type Tenant } from '../support/tenants.ts';
 
 /** Groups with a scope key each, deleted and due two seconds from now: rows of the right shape, straight into the tables. */
-export const loadGroups = async (stack: Stack, tenant: Tenant, count: number): Promise<string[]> => {
+export const loadGroups = async (stack: Stack, tenant: Pick<Tenant, 'instance' | 'instanceUid'>, count: number): Promise<string[]> => {
   const uids = await withDatabase(stack, 'store', async (client) => {
     const made = await client.query<{ group_uid: string }>(
       `insert into secret_groups (instance_uid, group_uid, group_id, state, delete_time, purge_time)
