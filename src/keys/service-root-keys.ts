@@ -7,7 +7,7 @@ import { METADATA_LIMITS as metadata, register, type Registration, type StreamLi
 import type { Guarded, Permission } from './access.ts';
 import { on, runWith } from './guarded.ts';
 import type { Keys } from './keys.ts';
-import { ALL, parseKeyRing, parseKeyVersion, parseRootKey, parseTarget, type KeyRingPath } from './names.ts';
+import { ALL, grantName, parseGrant, parseKeyRing, parseKeyVersion, parseRootKey, parseTarget, type KeyRingPath } from './names.ts';
 import { approveRootKeyDeletion } from './rpc/approve-root-key-deletion.ts';
 import { createGrant } from './rpc/create-grant.ts';
 import { createKeyRing } from './rpc/create-key-ring.ts';
@@ -225,7 +225,7 @@ export const rootKeyRegistrations = (keys: Keys): Registration[] => {
       },
       getGrant: {
         action: 'keys.grant.read',
-        resource: (r) => everywhere('read', r.name.slice(0, 100)),
+        resource: (r) => everywhere('read', grantName(parseGrant(r.name))),
         audit: 'read',
         limits: metadata,
         handler: run(getGrant),

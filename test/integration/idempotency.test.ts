@@ -67,6 +67,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     await groups.deleteSecretGroup({ name, ...fresh() });
     return (once, o) => groups.undeleteSecretGroup({ name, ...once }, o);
   },
+  'SecretGroupService/RotateSecretGroupKey': async () => {
+    const name = await newGroup();
+    return (once, o) => groups.rotateSecretGroupKey({ name, ...once }, o);
+  },
   'SecretService/CreateSecret': async () => {
     const request = { parent: tenant.group, secretId: newId('s'), payload: text('v') };
     return (once, o) => secrets.createSecret({ ...request, ...once }, o);

@@ -4,5 +4,14 @@ import { changeRootKey } from '../change.ts';
 import type { Keys } from '../keys.ts';
 import { setState } from '../sql/life-cycle.ts';
 
-export const enableRootKey = (keys: Keys, { name, etag }: EnableRootKeyRequest, call: Call): Promise<RootKey> =>
-  changeRootKey(keys, call, { name, etag, operation: 'enable', apply: (tx, row) => setState(tx, row.key_uid, 'ENABLED') });
+/** A rotation that has rested meanwhile goes on. */
+export const enableRootKey = async (keys: Keys, { name, etag }: EnableRootKeyRequest, call: Call): Promise<RootKey> => {
+  const enabled = await changeRootKey(keys, call, {
+    name,
+    etag,
+    operation: 'enable',
+    apply: (tx, row) => setState(tx, row.key_uid, 'ENABLED'),
+  });
+  keys.chores.kick();
+  return enabled;
+};
