@@ -98,6 +98,7 @@ const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   // Short, so that a purge can be watched.
   retention: { default: '3s', minimum: '1s', maximum: '90d' },
   rekeyAfterPurge: null,
+  rekeyKeepFor: '0s',
 });
 
 const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({

@@ -1,4 +1,5 @@
 // Checks of metadata fields, each error naming the field and the limit. Pure.
+import type { Duration } from '../gen/google/protobuf/duration.ts';
 import { invalid } from './errors.ts';
 
 const KEY = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -37,6 +38,13 @@ export const checkLabels = (map: ReadonlyMap<string, string>, field: string): Re
 
 export const checkAnnotations = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
   checkMap(map, field, (value) => !isLonger(value, 1024) && !CONTROL.test(value), 'has more than 1024 characters, or control characters');
+
+/** Whole seconds within limits. */
+export const checkSeconds = (duration: Duration, field: string, least: number, most: number): number => {
+  const seconds = Number(duration.seconds);
+  if (duration.nanos !== 0 || seconds < least || seconds > most) throw invalid(field, `must be whole seconds from ${least}s to ${most}s`);
+  return seconds;
+};
 
 /** UUID or empty. */
 export const checkRequestId = (text: string): string => {

@@ -3,7 +3,7 @@ import type { Duration } from '../gen/google/protobuf/duration.ts';
 import { Role as RoleMessage } from '../gen/strongroom/keys/v1/grant_service.ts';
 import type { RotationPolicy } from '../gen/strongroom/keys/v1/key_service.ts';
 import { invalid } from '../kernel/errors.ts';
-import { checkLabels, checkText } from '../kernel/fields.ts';
+import { checkLabels, checkSeconds, checkText } from '../kernel/fields.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
 import { ROLES } from './access.ts';
 import { parseId } from './names.ts';
@@ -26,21 +26,15 @@ export const checkDescribed = (given: Described, field: string) => ({
   labels: checkLabels(given.labels, `${field}.labels`),
 });
 
-const wholeSeconds = (duration: Duration, field: string, least: number, most: number): number => {
-  const seconds = Number(duration.seconds);
-  if (duration.nanos !== 0 || seconds < least || seconds > most) throw invalid(field, `must be whole seconds from ${least}s to ${most}s`);
-  return seconds;
-};
-
 /** In seconds. */
 export const checkWait = (duration: Duration | undefined): number =>
-  duration ? wholeSeconds(duration, 'wait', DAY, LONGEST_WAIT) : DEFAULT_WAIT;
+  duration ? checkSeconds(duration, 'wait', DAY, LONGEST_WAIT) : DEFAULT_WAIT;
 
 /** In seconds; null without a policy. */
 export const checkRotation = (policy: RotationPolicy | undefined, field: string, leastSeconds: number): bigint | null => {
   if (!policy) return null;
   if (!policy.interval) throw invalid(`${field}.interval`, 'is required');
-  return BigInt(wholeSeconds(policy.interval, `${field}.interval`, leastSeconds, LONGEST_INTERVAL));
+  return BigInt(checkSeconds(policy.interval, `${field}.interval`, leastSeconds, LONGEST_INTERVAL));
 };
 
 export const checkExpiry = (time: Date | undefined, field: string, now: number): Date | null => {

@@ -17,4 +17,6 @@ export const storeConfig = z.strictObject({
     .refine((r) => r.minimum <= r.default && r.default <= r.maximum, 'default must be from minimum to maximum'),
   /** When something is purged or destroyed in a group, its key is replaced as soon as it is this old; null: on request only. */
   rekeyAfterPurge: durationSchema.nullable().default(30 * 86_400_000),
+  /** How long the old version is kept when all have moved, for backups of the store that may have to be restored; a request can say otherwise. */
+  rekeyKeepFor: durationSchema.default(7 * 86_400_000),
 });

@@ -1,7 +1,7 @@
 // Checks of retention, each error naming the field and the limit. Pure.
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import type { RetentionPolicy } from '../gen/strongroom/secrets/v1/instance_service.ts';
-import { invalid } from '../kernel/errors.ts';
+import { checkSeconds } from '../kernel/fields.ts';
 
 export interface RetentionLimits {
   defaultSeconds: number;
@@ -10,12 +10,7 @@ export interface RetentionLimits {
 }
 
 export const checkRetention = (duration: Duration | undefined, field: string, limits: RetentionLimits): number => {
-  if (!duration) return limits.defaultSeconds;
-  const seconds = Number(duration.seconds);
-  if (duration.nanos !== 0 || seconds < limits.minimumSeconds || seconds > limits.maximumSeconds) {
-    throw invalid(field, `must be whole seconds from ${limits.minimumSeconds}s to ${limits.maximumSeconds}s`);
-  }
-  return seconds;
+  return duration ? checkSeconds(duration, field, limits.minimumSeconds, limits.maximumSeconds) : limits.defaultSeconds;
 };
 
 /** The same for one level of a policy, where absent has a meaning of its own, and so has zero if `zero` says so. */

@@ -46,7 +46,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const scopeKeys = stack.use(dial(ScopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const relay = stack.use(openRelay(db, auditor, log));
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self), log };
-  const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge }));
+  const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
 
@@ -67,6 +67,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     lookAtPurge: purgeLookout(db),
     lookAtRekey: rekeyLookout(db),
     rekeys,
+    rekeyKeepForMs: config.rekeyKeepFor,
     bindingsChanged,
     digestKey: derive(tokenKey, 'digest'),
   };

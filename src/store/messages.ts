@@ -82,6 +82,7 @@ export const toRekey = (row: RekeyRow): SecretGroupKeyRotation => ({
   endTime: row.end_time ?? undefined,
   startedBy: row.started_by,
   lastError: row.last_error,
+  destroyTime: row.is_waiting ? row.due_time : undefined,
 });
 
 export const toSecret = (row: SecretRow): Secret => ({

@@ -8,7 +8,7 @@ import { describe, type Log } from '../kernel/log.ts';
 import { v7 as uuidv7 } from 'uuid';
 import { enqueue } from '../kernel/outbox.ts';
 import { makeStep, resourceOf, StepFailed, type Rekeying } from './rekey.ts';
-import { beginRekey, lockWanted, recordRekeyFailure } from './sql/rekeys.ts';
+import { beginRekey, lockWanted, recordRekeyFailure, selectNextStep } from './sql/rekeys.ts';
 
 const LOOK_MS = 5_000;
 const RETRY_MS = 5_000;
@@ -18,16 +18,18 @@ export interface RekeyOptions extends Rekeying {
   readonly log: Log;
   /** How long a key is kept after it could have been replaced because of a purge; null: it is replaced on request only. */
   readonly afterPurgeMs: number | null;
+  /** How long the old version is kept when all have moved. */
+  readonly keepForMs: number;
 }
 
 /** Begins one that is due. False if there is none. */
-const beginOne = ({ db, relay, self, ownEvent }: RekeyOptions, afterMs: number): Promise<boolean> =>
+const beginOne = ({ db, relay, self, ownEvent, keepForMs }: RekeyOptions, afterMs: number): Promise<boolean> =>
   db.transaction(async (tx) => {
     relay.assertHealthy();
     const group = await lockWanted(tx, afterMs / 1000);
     if (!group) return false;
     const correlationId = uuidv7();
-    await beginRekey(tx, group, self, correlationId);
+    await beginRekey(tx, group, { startedBy: self, correlationId, keepForMs });
     const facts = { instanceUid: group.instance_uid, correlationId, attributes: { cause: 'something was purged or destroyed in it' } };
     await enqueue(tx, ownEvent('secrets.group.rekey.start', resourceOf(group), facts));
     return true;
@@ -64,7 +66,8 @@ export const openRekeys = (options: RekeyOptions): Rekeys => {
   const { signal } = stopping;
   let wake = new AbortController();
 
-  const work = async (): Promise<void> => {
+  /** Answers in how many milliseconds to look again. */
+  const work = async (): Promise<number | null> => {
     if (options.afterPurgeMs !== null) while (!signal.aborted && (await beginOne(options, options.afterPurgeMs)));
     for (let worked = true; worked && !signal.aborted;) {
       const start = performance.now();
@@ -72,12 +75,16 @@ export const openRekeys = (options: RekeyOptions): Rekeys => {
       options.relay.kick();
       if (worked) await sleep(performance.now() - start, undefined, { signal }).catch(() => undefined);
     }
+    return selectNextStep(options.db.read);
   };
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
       wake = new AbortController();
-      await work().catch((error: unknown) => options.log.warn({ error: describe(error) }, 'groups could not be rekeyed; trying again'));
-      await sleep(LOOK_MS, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined);
+      const ms = await work().catch((error: unknown) => {
+        options.log.warn({ error: describe(error) }, 'groups could not be rekeyed; trying again');
+        return null;
+      });
+      await sleep(Math.min(LOOK_MS, ms ?? LOOK_MS), undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined);
     }
   };
   const running = run();

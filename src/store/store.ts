@@ -28,6 +28,8 @@ export interface Store {
   readonly lookAtRekey: (group: GroupKey, deadline: number) => Promise<RekeyRow | undefined>;
   /** What replaces keys of groups, to be told that there is one to replace. */
   readonly rekeys: { kick(): void };
+  /** How long the old key of a group is kept after a rekey, unless a request says otherwise. */
+  readonly rekeyKeepForMs: number;
   readonly bindingsChanged: () => void;
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;

@@ -71,6 +71,30 @@ describe('the rotation of a group’s key', () => {
     expect((await operator.groups.getSecretGroup({ name: tenant.group })).keyVersion).toBe(3);
   });
 
+  it('keeps the old version for as long as it is asked to, unless another rotation says otherwise', async () => {
+    const tenant = await newGroup();
+    const { name } = await write(tenant.group);
+    const [before] = await inStore<{ wrapped_dek: Buffer }>('select wrapped_dek from secret_versions where instance_uid = $1', [
+      tenant.instanceUid,
+    ]);
+    const keep = (seconds: bigint) =>
+      operator.groups.rotateSecretGroupKey({ name: tenant.group, keepFor: { seconds, nanos: 0 }, ...fresh() });
+    await keep(86_400n);
+    const kept = await rotationOf(operator, tenant.group, ({ state }) => state === State.DESTROYING);
+    expect(kept.destroyTime!.getTime() - Date.now()).toBeGreaterThan(86_000_000);
+    expect(await versionsOf(tenant)).toEqual([1, 2]);
+    // A backup of the store from before still opens.
+    const putBack = 'update secret_versions set wrapped_dek = $2 where instance_uid = $1';
+    await inStore(putBack, [tenant.instanceUid, before!.wrapped_dek]);
+    expect((await read(name))?.value?.value).toBe('a value');
+    await keep(0n);
+    await rotationOf(operator, tenant.group, ({ state, keyVersion }) => state === State.DONE && keyVersion === 3);
+    expect(await versionsOf(tenant)).toEqual([3]);
+    await inStore(putBack, [tenant.instanceUid, before!.wrapped_dek]);
+    expect((await properRefusalOf(read(name))).reason).toBe('SCOPE_KEY_VERSION_DESTROYED');
+    expect((await properRefusalOf(keep(91n * 86_400n))).fields).toEqual(['keep_for']);
+  });
+
   it('shows how far it is, to its end, and says who asked for it', async () => {
     const tenant = await newGroup();
     for (let i = 0; i < 5; i++) await write(tenant.group);

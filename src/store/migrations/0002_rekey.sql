@@ -22,6 +22,8 @@ create table rekeys (
   end_time timestamptz,
   -- When the next step is to be made.
   due_time timestamptz not null default now(),
+  -- How long the old version is kept when all have moved.
+  keep_ms bigint not null,
   started_by text not null,
   correlation_id text not null,
   last_error text not null default '',

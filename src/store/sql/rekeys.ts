@@ -24,11 +24,15 @@ export interface RekeyRow extends GroupKey {
   end_time: Date | null;
   started_by: string;
   correlation_id: string;
+  /** Of a step that waits for its time. */
+  due_time: Date;
+  is_waiting: boolean;
   last_error: string;
 }
 
 const COLUMNS = `r.instance_uid, r.group_uid, i.instance_id, g.group_id, r.state, r.old_version, r.new_version, r.total, r.done, r.secret_cursor,
-  r.version_cursor, r.stuck, r.start_time, r.end_time, r.started_by, r.correlation_id, r.last_error`;
+  r.version_cursor, r.stuck, r.start_time, r.end_time, r.started_by, r.correlation_id, r.due_time,
+  r.state = 'DESTROYING' and r.due_time > now() and r.last_error = '' as is_waiting, r.last_error`;
 const FROM = 'from rekeys r join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)';
 const keyOf = ({ instance_uid, group_uid }: GroupKey) => [instance_uid, group_uid];
 
@@ -44,14 +48,20 @@ export const selectRekeys = (db: Queryable, groups: readonly GroupKey[]): Promis
 
 export const selectRekey = async (db: Queryable, group: GroupKey): Promise<RekeyRow | undefined> => (await selectRekeys(db, [group]))[0];
 
-/** To be called with the group's row locked. False if one is under way. */
-export const beginRekey = async (tx: Queryable, group: GroupKey, startedBy: string, correlationId: string): Promise<boolean> => {
-  const text = `insert into rekeys (instance_uid, group_uid, started_by, correlation_id) values ($1, $2, $3, $4)
+export interface NewRekey {
+  startedBy: string;
+  correlationId: string;
+  keepForMs: number;
+}
+
+/** To be called with the group's row locked. One that only waits with the end of the old version is overtaken. False if one is under way. */
+export const beginRekey = async (tx: Queryable, group: GroupKey, { startedBy, correlationId, keepForMs }: NewRekey): Promise<boolean> => {
+  const text = `insert into rekeys (instance_uid, group_uid, started_by, correlation_id, keep_ms) values ($1, $2, $3, $4, $5)
     on conflict (instance_uid, group_uid) do update set state = 'ROTATING', old_version = null, new_version = null, total = 0, done = 0,
       secret_cursor = '', version_cursor = 0, stuck = 0, start_time = now(), end_time = null, due_time = now(), last_error = '',
-      started_by = excluded.started_by, correlation_id = excluded.correlation_id
-    where rekeys.state = 'DONE' returning group_uid`;
-  const begun = await tx.query({ name: 'store.beginRekey', text, values: [...keyOf(group), startedBy, correlationId] });
+      started_by = excluded.started_by, correlation_id = excluded.correlation_id, keep_ms = excluded.keep_ms
+    where rekeys.state = 'DONE' or (rekeys.state = 'DESTROYING' and rekeys.due_time > now()) returning group_uid`;
+  const begun = await tx.query({ name: 'store.beginRekey', text, values: [...keyOf(group), startedBy, correlationId, keepForMs] });
   if (begun.length === 0) return false;
   // What is destroyed from here on may have moved to the new version already, and is a reason for another one.
   const wanted = 'delete from rekeys_wanted where instance_uid = $1 and group_uid = $2';
@@ -134,10 +144,23 @@ export const passAgain = (tx: Queryable, group: GroupKey, afterMs: number): Prom
   );
 
 export const recordRewrapped = (tx: Queryable, group: GroupKey): Promise<void> =>
-  change(tx, 'recordRewrapped', `state = 'DESTROYING', due_time = now(), last_error = ''`, group);
+  change(
+    tx,
+    'recordRewrapped',
+    `state = 'DESTROYING', due_time = now() + make_interval(secs => keep_ms::float8 / 1000), last_error = ''`,
+    group,
+  );
 
 export const recordRekeyed = (tx: Queryable, group: GroupKey): Promise<void> =>
   change(tx, 'recordRekeyed', `state = 'DONE', end_time = now(), last_error = ''`, group);
 
 export const recordRekeyFailure = (tx: Queryable, group: GroupKey, error: string, afterMs: number): Promise<void> =>
   change(tx, 'recordRekeyFailure', 'last_error = $3, due_time = now() + make_interval(secs => $4::float8 / 1000)', group, [error, afterMs]);
+
+/** In how many milliseconds a step falls due; null if none is planned. */
+export const selectNextStep = async (db: Queryable): Promise<number | null> => {
+  const text = `select (extract(epoch from min(r.due_time) - now()) * 1000)::float8 as ms from rekeys r
+    join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)
+    where r.state <> 'DONE' and r.due_time > now() and g.state = 'ACTIVE' and i.state = 'ACTIVE'`;
+  return (await db.query<{ ms: number | null }>({ name: 'store.selectNextRekeyStep', text }))[0]?.ms ?? null;
+};
