@@ -17,6 +17,7 @@ import { openChores } from './chores.ts';
 import { keysConfig } from './config.ts';
 import { destructionChore } from './destruction.ts';
 import { openEpochs } from './epochs.ts';
+import { cleanupChore, expiryChore, openKeyEvents, overdueChore } from './key-events.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
@@ -26,6 +27,7 @@ import { moveChore, policyChore } from './rotation.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';
 import { openSoftBackend } from './soft.ts';
+import { openUsage } from './usage.ts';
 import { openVersionUses } from './version-uses.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
@@ -61,11 +63,20 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       db,
       relay,
       log,
-      chores: [destructionChore(db, backend, ownEvent), policyChore(db, backend, ownEvent), moveChore(backend, ownEvent, log), uses.chore],
+      chores: [
+        destructionChore(db, backend, ownEvent),
+        policyChore(db, backend, ownEvent),
+        moveChore(backend, ownEvent, log),
+        expiryChore(db, ownEvent),
+        overdueChore(db, ownEvent, config.events.deadline),
+        cleanupChore,
+        uses.chore,
+      ],
     }),
   );
   replay.onDone(() => chores.kick());
-  const scopeKeys = openScopeKeys(db, backend, replay, uses.note);
+  const usage = stack.use(openUsage(db, log));
+  const scopeKeys = openScopeKeys(db, backend, replay, uses.note, usage.count);
   const authorization = openAuthorization(db, replay, config, () => replay.assertDone());
   const keys: Keys = {
     db,
@@ -76,6 +87,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     epochs,
     schedule,
     chores,
+    events: openKeyEvents(() => chores.kick()),
     pages: pageTokens(readKeyFile(config.tokenKeyFile)),
     provisioners: config.provisioners,
     rotationMinimumSeconds: config.rotationMinimum / 1000,

@@ -21,6 +21,7 @@ const ROOT_KEY = new RegExp(`^keyRings/(${ID})/keys/(${ID})$`);
 const KEY_VERSION = new RegExp(`^keyRings/(${ID})/keys/(${ID})/versions/([1-9][0-9]{0,8})$`);
 const GRANT = new RegExp(`^grants/(${UUID})$`);
 const INSTANCE = new RegExp(`^instances/(?:-|${ID})$`);
+const KEY_EVENT = new RegExp(`^keyEvents/(${UUID})$`);
 const SCOPE = new RegExp(`^scopes/(${UUID})$`);
 const MASTER_KEY = /^[0-9a-f]{16}$/;
 const ONLY_ID = new RegExp(`^${ID}$`);
@@ -83,6 +84,10 @@ export const parseMasterKeyId = (text: string, field: string): string => {
 export const parseScope = (text: string, field = 'name'): string =>
   match(SCOPE, text, field, 'scopes/{uid}, a UUID in lower case')[0] ?? '';
 
+/** The event's uid. */
+export const parseKeyEvent = (text: string, field: string): string =>
+  match(KEY_EVENT, text, field, 'keyEvents/{uid}, a UUID in lower case')[0] ?? '';
+
 export const parseId = (text: string, field: string): string => {
   if (!ONLY_ID.test(text)) throw invalid(field, `must be ${ID_RULE}`, 'MALFORMED_NAME');
   return text;
@@ -98,4 +103,5 @@ export const grantName = (uid: string): string => `grants/${uid}`;
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
 export const keyVersionName = (p: KeyVersionPath): string => `${rootKeyName(p)}/versions/${p.version}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
+export const keyEventName = (uid: string): string => `keyEvents/${uid}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

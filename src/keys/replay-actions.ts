@@ -7,6 +7,7 @@ import { destroyScopes, lockVersions } from './sql/confirmed.ts';
 import { insertPrevious, lead, recordDestroyed } from './sql/master-keys.ts';
 import { destroyRootKey } from './sql/life-cycle.ts';
 import { raiseEpoch } from './sql/scopes.ts';
+import { forgetUses } from './sql/usage.ts';
 
 export interface Applying {
   db: Db;
@@ -35,7 +36,9 @@ const raiseBeyond = async (tx: Queryable, entries: readonly Destroyed[]): Promis
 
 const scopes = ({ db }: Applying, entries: readonly Destroyed[]): Promise<number> =>
   db.transaction(async (tx) => {
-    const count = await destroyScopes(tx, valuesOf(entries, 'scope'));
+    const scopeUids = valuesOf(entries, 'scope');
+    const count = await destroyScopes(tx, scopeUids);
+    await forgetUses(tx, scopeUids);
     await raiseBeyond(tx, entries);
     return count;
   });

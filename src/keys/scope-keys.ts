@@ -13,6 +13,7 @@ import { rootKeyName, scopeName } from './names.ts';
 import { selectScope } from './sql/scopes.ts';
 import type { VersionUse } from './sql/versions.ts';
 import { assertAllows } from './state.ts';
+import type { CountUse } from './usage.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
 const MAX_SCOPES = 100_000;
@@ -82,7 +83,13 @@ export const scopeDestroyed = (scopeUid: string): AppError =>
     metadata: { scope: scopeName(scopeUid) },
   });
 
-export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch, used: (use: VersionUse) => void): ScopeKeys => {
+export const openScopeKeys = (
+  db: Db,
+  backend: KeyBackend,
+  epochs: DatabaseEpoch,
+  used: (use: VersionUse) => void,
+  counted: CountUse,
+): ScopeKeys => {
   const load = async (scopeUid: string): Promise<ScopeKey> => {
     metrics.keyCache.inc({ result: 'miss' });
     const askedAt = performance.now();
@@ -123,9 +130,13 @@ export const openScopeKeys = (db: Db, backend: KeyBackend, epochs: DatabaseEpoch
     lend: async (scopeUid, operation, use) => {
       for (;;) {
         const scope = await cache.get(scopeUid);
-        if (performance.now() >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
+        const now = performance.now();
+        if (now >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
         // Between the load and this line another call may have seen the epoch move.
-        if (!scope.wiped) return use(scope.key, scope.instanceUid);
+        if (scope.wiped) continue;
+        const result = use(scope.key, scope.instanceUid);
+        counted(scopeUid, operation, now);
+        return result;
       }
     },
   };

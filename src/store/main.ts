@@ -2,7 +2,9 @@
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import { KeyEventServiceService } from '../gen/strongroom/keys/v1/key_event_service.ts';
 import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import { RegistrationServiceService } from '../gen/strongroom/keys/v1/registration_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
@@ -16,7 +18,9 @@ import { openTls } from '../kernel/tls.ts';
 import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
+import { openKeyEvents } from './key-events.ts';
 import { purgeLookout } from './lookout.ts';
+import { openScopeRetention } from './scope-retention.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
 
@@ -38,6 +42,10 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const auditor = stack.use(dialAuditor(config.audit, tls));
   const keys = stack.use(dial(KeyServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const scopes = stack.use(dial(EnvelopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const events = stack.use(dial(KeyEventServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const registered = stack.use(dial(RegistrationServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const scopeRetention = stack.use(openScopeRetention({ db, scopes, registrations: registered, log }));
+  stack.use(openKeyEvents({ db, scopes, events, log }));
   const relay = stack.use(openRelay(db, auditor, log));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
@@ -55,6 +63,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       minimumSeconds: Math.max(1, config.retention.minimum / 1000),
       maximumSeconds: config.retention.maximum / 1000,
     },
+    scopeRetention,
     lookAtPurge: purgeLookout(db),
     bindingsChanged,
     digestKey: derive(tokenKey, 'digest'),

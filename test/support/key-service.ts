@@ -16,6 +16,7 @@ import type { Call } from '../../src/kernel/table.ts';
 import { openChores } from '../../src/keys/chores.ts';
 import { unwrapDek, wrapDek } from '../../src/keys/dek.ts';
 import { openEpochs, type EpochOptions } from '../../src/keys/epochs.ts';
+import { openKeyEvents } from '../../src/keys/key-events.ts';
 import { openKeyFiles, type KeyFiles } from '../../src/keys/key-files.ts';
 import type { Keys } from '../../src/keys/keys.ts';
 import { openMasterKeys } from '../../src/keys/master-keys.ts';
@@ -99,7 +100,8 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const schedule = { rotateEveryMs, keepForMs };
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
-  const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined }, () => undefined);
+  const ignore = (): void => undefined;
+  const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined }, ignore, ignore);
   const keys: Keys = {
     db,
     backend,
@@ -109,6 +111,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
     schedule,
     scopeKeys: openKeys(),
     chores: stack.use(openChores({ db, relay, log: silentLog, chores: [] })),
+    events: openKeyEvents(ignore),
     pages: pageTokens(randomBytes(32)),
     provisioners: [self],
     rotationMinimumSeconds: 1,

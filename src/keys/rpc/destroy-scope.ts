@@ -2,11 +2,13 @@ import type { DestroyScopeRequest, Scope } from '../../gen/strongroom/keys/v1/en
 import { notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import { factsOf } from '../call-context.ts';
+import { scopeRetained } from '../in-use.ts';
 import type { Keys } from '../keys.ts';
 import { toScope } from '../messages.ts';
 import { destroy } from '../mutation.ts';
 import { parseScope } from '../names.ts';
 import { destroyScope as forget, selectScope } from '../sql/scopes.ts';
+import { forgetUses } from '../sql/usage.ts';
 
 export const destroyScope = (keys: Keys, request: DestroyScopeRequest, call: Call): Promise<Scope> => {
   const scopeUid = parseScope(request.name);
@@ -16,6 +18,8 @@ export const destroyScope = (keys: Keys, request: DestroyScopeRequest, call: Cal
     const row = await selectScope(tx, scopeUid);
     if (!row) throw notFound('scope', request.name);
     call.annotate({ instanceUid: row.instance_uid });
+    if (!row.destroy_time) throw scopeRetained(request.name);
+    await forgetUses(tx, [scopeUid]);
     return { reply: toScope(row), revoked: destroyed };
   });
 };

@@ -5,4 +5,10 @@ import type { Keys } from '../keys.ts';
 import { setState } from '../sql/life-cycle.ts';
 
 export const enableRootKey = (keys: Keys, { name, etag }: EnableRootKeyRequest, call: Call): Promise<RootKey> =>
-  changeRootKey(keys, call, { name, etag, operation: 'enable', apply: (tx, row) => setState(tx, row.key_uid, 'ENABLED') });
+  changeRootKey(keys, call, {
+    name,
+    etag,
+    operation: 'enable',
+    event: 'ENABLED',
+    apply: (tx, row) => setState(tx, row.key_uid, 'ENABLED'),
+  });

@@ -62,9 +62,9 @@ export const insertScope = async (tx: Queryable, s: NewScope): Promise<boolean> 
   return (await tx.query({ name: 'keys.insertScope', text, values })).length === 1;
 };
 
-/** False if it is destroyed already. */
+/** False if it is destroyed already, or retained. */
 export const destroyScope = async (tx: Queryable, scopeUid: string): Promise<boolean> => {
-  const text = `update scopes set wrapped_key = null, destroy_time = now() where scope_uid = $1 and wrapped_key is not null returning scope_uid`;
+  const text = `update scopes set wrapped_key = null, destroy_time = now() where scope_uid = $1 and wrapped_key is not null and not retained returning scope_uid`;
   return (await tx.query({ name: 'keys.destroyScope', text, values: [scopeUid] })).length === 1;
 };
 
