@@ -10,6 +10,7 @@ import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
+import { REGISTRATION_CALLS } from './registration-calls.ts';
 import { DELETION_CALLS, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 
 export interface Targets extends Tenant, DeletionTargets, KeyTargets {
@@ -96,6 +97,7 @@ const event = (): Event =>
 export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
   ...KEY_CALLS,
+  ...REGISTRATION_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),
   'InstanceService/ListInstances': (as, _, o) => as.instances.listInstances({}, o),
