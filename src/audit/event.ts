@@ -8,6 +8,8 @@ import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
 
 /** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
 const MAX_LEAF_BYTES = 65_535;
+/** Of all values together, so that every event that passes the checks fits into a leaf. */
+const MAX_ATTRIBUTE_CHARACTERS = 12_288;
 const SCHEMA = 'strongroom/event/v1';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ACTION = /^[a-z]+(\.[a-z]+){2,3}$/;
@@ -37,21 +39,32 @@ const checkEvent = (event: Event): void => {
   check(/^[A-Za-z0-9._-]{0,64}$/.test(event.correlationId), 'correlation_id', 'must be at most 64 characters of a-z, A-Z, 0-9, ., _ and -');
   check(short(event.sourceAddress, 64), 'source_address', 'must be at most 64 characters, none a control character');
   check(event.attributes.size <= 16, 'attributes', 'must be at most 16');
+  let characters = 0;
   for (const [key, value] of event.attributes) {
+    characters += value.length;
     check(
-      ATTRIBUTE.test(key) && short(value, 256),
+      ATTRIBUTE.test(key) && short(value, 2048),
       'attributes',
-      'must have keys of at most 64 letters, digits and _, and values of at most 256 characters, none a control character',
+      'must have keys of at most 64 letters, digits and _, and values of at most 2048 characters, none a control character',
     );
   }
+  check(
+    characters <= MAX_ATTRIBUTE_CHARACTERS,
+    'attributes',
+    `must have at most ${MAX_ATTRIBUTE_CHARACTERS} characters in all values together`,
+  );
 };
 
 /** A checked event, ready for the log. */
 export interface Draft {
   event: Event;
   source: SpiffeId;
-  /** What the log stores, but for index and time: the same for the same event, however often it is sent. */
-  body: Readonly<Record<string, unknown>>;
+  /**
+   * What the log stores, but for index and time: the same for the same event, however often it is sent. Canonical JSON in two parts,
+   * since the time of the record stands between them: keys are sorted.
+   */
+  head: string;
+  tail: string;
   digest: Buffer;
 }
 
@@ -60,20 +73,19 @@ const lean = (object: Record<string, string | undefined>) => Object.fromEntries(
 
 export const draftOf = (event: Event, source: SpiffeId): Draft => {
   checkEvent(event);
-  const body = {
-    schema: SCHEMA,
+  const head = canonical({
     id: event.eventId,
     eventTime: event.occurTime?.toISOString(),
     action: event.action,
     outcome: OUTCOMES[event.outcome as OutcomeNumber],
     initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf, host: event.sourceAddress }),
-    target: lean({ name: event.resource, instance: event.instanceUid }),
     observer: { id: source },
     ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
     ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
     ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
-  };
-  return { event, source, body, digest: hash('sha256', canonical(body), 'buffer') };
+  }).slice(0, -1);
+  const tail = canonical({ schema: SCHEMA, target: lean({ name: event.resource, instance: event.instanceUid }) }).slice(1);
+  return { event, source, head, tail, digest: hash('sha256', `${head},${tail}`, 'buffer') };
 };
 
 const canonical = (value: unknown): string => {
@@ -83,8 +95,8 @@ const canonical = (value: unknown): string => {
 };
 
 /** The bytes whose hash is in the tree. */
-export const leafOf = ({ body }: Draft, recordTime: Date): Buffer => {
-  const leaf = Buffer.from(canonical({ ...body, recordTime: recordTime.toISOString() }), 'utf8');
+export const leafOf = ({ head, tail }: Draft, recordTime: Date): Buffer => {
+  const leaf = Buffer.from(`${head},"recordTime":"${recordTime.toISOString()}",${tail}`, 'utf8');
   if (leaf.length > MAX_LEAF_BYTES) throw invalid('event', `has ${leaf.length} bytes as an entry; at most ${MAX_LEAF_BYTES} are taken`);
   return leaf;
 };

@@ -1,7 +1,6 @@
 // The client side of the audit log, the one service that the kernel knows: events from calls, appended before the reply
 // leaves. Concurrent appends of one event leave together as one call; several events appended at once are a call of
 // their own, so that they keep their order.
-import { v7 as uuidv7 } from 'uuid';
 import { Event, Event_Outcome } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../gen/strongroom/audit/v1/audit_writer_service.ts';
 import { batcher } from './batch.ts';
@@ -9,6 +8,7 @@ import { dial, type Peer } from './client.ts';
 import { AppError, fromItemError } from './errors.ts';
 import type { Call, EntryDraft } from './table.ts';
 import type { Tls } from './tls.ts';
+import { newUid } from './uid.ts';
 
 export type { Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 
@@ -25,7 +25,7 @@ const clip = (text: string, length: number): string => {
 
 /** The entry of a call, complete; outcome SUCCESS unless the draft says otherwise. */
 export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({
-  eventId: uuidv7(),
+  eventId: newUid(),
   occurTime: new Date(),
   action: draft.action ?? call.action,
   principal: call.principal,
@@ -37,8 +37,12 @@ export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({
   correlationId: draft.correlationId ?? call.correlationId,
   onBehalfOf: draft.onBehalfOf ?? '',
   sourceAddress: call.sourceAddress,
-  attributes: new Map(Object.entries(draft.attributes ?? {}).map(([key, value]) => [key, clip(value, 256)])),
+  attributes: attributesOf(Object.entries(draft.attributes ?? {})),
 });
+
+/** Few may be long, many must be short: the log takes so many characters in all. */
+const attributesOf = (entries: [string, string][]): Map<string, string> =>
+  new Map(entries.map(([key, value]) => [key, clip(value, entries.length > 6 ? 256 : 2_048)]));
 
 export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => {
   const client = dial(AuditWriterServiceService, peer, tls, 'AUDIT_UNAVAILABLE');

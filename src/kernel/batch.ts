@@ -88,7 +88,7 @@ export const batcher = <In, Out>({ max, queue, late, run }: BatchOptions<In, Out
       waiting.push(added);
       open.add(added);
       check ??= setTimeout(expire, CHECK_MS);
-      // One turn of the microtask queue lets calls that arrived in the same read leave together.
-      if (waiting.length === 1) queueMicrotask(next);
+      // At the end of this turn of the loop, so that calls that have arrived in it leave together.
+      if (waiting.length === 1) setImmediate(next);
     });
 };

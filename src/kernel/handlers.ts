@@ -2,12 +2,12 @@
 // goes out as a reply or as an error of ours.
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { Metadata, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
-import { v7 as uuidv7 } from 'uuid';
 import { AppError, toAppError, toStatus } from './errors.ts';
 import type { SpiffeId } from './identity.ts';
 import type { Connection } from './listener.ts';
 import type { Exchange, Next } from './steps.ts';
 import { REFUSED, type MethodDefinition, type Row, type StreamRow } from './table.ts';
+import { newUid } from './uid.ts';
 
 /** Timers of the library and of callers may fire this much before ours. */
 const CLOCK_MS = 5;
@@ -45,7 +45,7 @@ export const decoder =
 
 const correlationOf = (call: LibraryCall): string => {
   const [sent] = call.metadata.get('x-correlation-id');
-  return typeof sent === 'string' && CORRELATION_ID.test(sent) ? sent : uuidv7();
+  return typeof sent === 'string' && CORRELATION_ID.test(sent) ? sent : newUid();
 };
 
 export interface Incoming {

@@ -3,7 +3,6 @@
 import { Server, ServerCredentials, status, type ServiceDefinition } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Settings } from 'node:http2';
-import { v7 as uuidv7 } from 'uuid';
 import { eventOf, type Auditor } from './audit.ts';
 import type { ServerConfig } from './config.ts';
 import { AppError } from './errors.ts';
@@ -18,6 +17,7 @@ import { compose } from './steps.ts';
 import { openStreams } from './stream.ts';
 import { REFUSED, type Authorize, type Call, type Registration, type Row, type StreamRow } from './table.ts';
 import type { Tls } from './tls.ts';
+import { newUid } from './uid.ts';
 import { answerUnknown } from './unknown.ts';
 
 export interface ServeOptions {
@@ -68,7 +68,7 @@ const reportRefused =
       method: refused.method,
       action: REFUSED,
       resource: refused.method,
-      correlationId: uuidv7(),
+      correlationId: newUid(),
       sourceAddress: connection.address,
     };
     const outcome = refused.code === status.PERMISSION_DENIED ? 'DENIED' : 'FAILURE';

@@ -56,8 +56,9 @@ export const checkAliases = (aliases: readonly string[], field: string, keyId: s
 
 /** Why something is forced: required then. */
 export const checkReason = (reason: string, forced: boolean): string => {
-  const text = checkText(reason, 'reason', 1024);
-  if (forced && text.trim() === '') throw invalid('reason', 'is required with force: 1 to 1024 characters that say why');
+  // The log takes no line ends.
+  const text = checkText(reason, 'reason', 1024).replaceAll(/\s+/g, ' ').trim();
+  if (forced && text === '') throw invalid('reason', 'is required with force: 1 to 1024 characters that say why');
   return text;
 };
 

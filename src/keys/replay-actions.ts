@@ -1,9 +1,9 @@
-// What the audit log tells of destructions, made again: once more or for the first time, it comes to the same.
+// What the audit log tells of destructions and revocations, made again: once more or for the first time, it comes to the same.
 import type { Db, Queryable } from '../kernel/db.ts';
 import type { KeyBackend } from './backend.ts';
 import type { KeyFiles } from './key-files.ts';
 import { requireMasterKeys } from './master-keys.ts';
-import { destroyScopes, lockVersions } from './sql/confirmed.ts';
+import { destroyScopes, disableRootKeys, lockVersions, removeGrants } from './sql/confirmed.ts';
 import { insertPrevious, lead, recordDestroyed } from './sql/master-keys.ts';
 import { destroyRootKey } from './sql/life-cycle.ts';
 import { raiseEpoch } from './sql/scopes.ts';
@@ -15,14 +15,15 @@ export interface Applying {
   files: KeyFiles;
 }
 
-export interface Destroyed {
+export interface Recorded {
+  index: bigint;
   attributes: ReadonlyMap<string, string>;
   recordTime: Date | undefined;
 }
 
 const CALL_MS = 10_000;
 
-const valuesOf = (entries: readonly Destroyed[], attribute: string): string[] => [
+const valuesOf = (entries: readonly Recorded[], attribute: string): string[] => [
   ...new Set(entries.map(({ attributes }) => attributes.get(attribute) ?? '').filter((value) => value !== '')),
 ];
 
@@ -30,11 +31,11 @@ const valuesOf = (entries: readonly Destroyed[], attribute: string): string[] =>
  * Every destruction has raised the epoch once, so that after this it is higher than it has ever been: a replica that has run
  * all along may have cached what was there for a moment, under the very epoch that it would else come back to.
  */
-const raiseBeyond = async (tx: Queryable, entries: readonly Destroyed[]): Promise<void> => {
+const raiseBeyond = async (tx: Queryable, entries: readonly Recorded[]): Promise<void> => {
   await raiseEpoch(tx, entries.length + 1);
 };
 
-const scopes = ({ db }: Applying, entries: readonly Destroyed[]): Promise<number> =>
+const scopes = ({ db }: Applying, entries: readonly Recorded[]): Promise<number> =>
   db.transaction(async (tx) => {
     const scopeUids = valuesOf(entries, 'scope');
     const count = await destroyScopes(tx, scopeUids);
@@ -43,7 +44,7 @@ const scopes = ({ db }: Applying, entries: readonly Destroyed[]): Promise<number
     return count;
   });
 
-const rootKeys = ({ db, backend }: Applying, entries: readonly Destroyed[]): Promise<number> =>
+const rootKeys = ({ db, backend }: Applying, entries: readonly Recorded[]): Promise<number> =>
   db.transaction(async (tx) => {
     const versions = await lockVersions(tx, valuesOf(entries, 'key'));
     for (const { key_uid: keyUid, version, ref } of versions) await backend.destroy({ keyUid, version, ref }, Date.now() + CALL_MS);
@@ -52,8 +53,31 @@ const rootKeys = ({ db, backend }: Applying, entries: readonly Destroyed[]): Pro
     return versions.length;
   });
 
+const grants = ({ db }: Applying, entries: readonly Recorded[]): Promise<number> =>
+  db.transaction(async (tx) => {
+    const count = await removeGrants(tx, valuesOf(entries, 'grant'));
+    await raiseBeyond(tx, entries);
+    return count;
+  });
+
+/** Also those whose destruction was scheduled: who wanted it has to ask for it again. */
+export const disable = ({ db }: Applying, keyUids: readonly string[]): Promise<number> =>
+  db.transaction(async (tx) => {
+    const count = await disableRootKeys(tx, keyUids);
+    await raiseEpoch(tx, keyUids.length + 1);
+    return count;
+  });
+
+/** Changes of a root key's state, and whether they take it away. */
+export const STATES: Readonly<Record<string, boolean>> = {
+  'keys.rootkey.disable': true,
+  'keys.rootkey.delete': true,
+  'keys.rootkey.enable': false,
+  'keys.rootkey.restore': true,
+};
+
 /** A master key that was made after the backup: the database must know it, or nothing would ever destroy it. */
-const newMasterKeys = ({ db, files }: Applying, entries: readonly Destroyed[]): Promise<number> =>
+const newMasterKeys = ({ db, files }: Applying, entries: readonly Recorded[]): Promise<number> =>
   db.transaction(async (tx) => {
     await lead(tx);
     const there = new Set(files.list());
@@ -66,7 +90,7 @@ const newMasterKeys = ({ db, files }: Applying, entries: readonly Destroyed[]): 
   });
 
 /** Also one that came back as a file. What is sealed under it does not open any more, and that is for the operator to know. */
-const masterKeys = async ({ db, files }: Applying, entries: readonly Destroyed[]): Promise<number> => {
+const masterKeys = async ({ db, files }: Applying, entries: readonly Recorded[]): Promise<number> => {
   const count = await db.transaction(async (tx) => {
     await lead(tx);
     let destroyed = 0;
@@ -84,6 +108,7 @@ const masterKeys = async ({ db, files }: Applying, entries: readonly Destroyed[]
 export const APPLY = {
   'keys.scope.destroy': scopes,
   'keys.rootkey.destroy': rootKeys,
+  'keys.grant.delete': grants,
   'keys.masterkey.rotate': newMasterKeys,
   'keys.masterkey.destroy': masterKeys,
 } as const;

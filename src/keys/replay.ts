@@ -1,5 +1,5 @@
-// Makes destructions again that a restored database has forgotten: before the first call is served, all that the audit log has
-// recorded of them since the index that this database knows to be confirmed. Without the log nothing is served, rather than
+// Makes destructions and revocations again that a restored database has forgotten: before the first call is served, all that the
+// audit log has recorded of them since the index that this database knows to be confirmed. Without the log nothing is served, rather than
 // keys that are to be gone. Also when the database goes back under a running service, by its epoch.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Event_Outcome, type AuditServiceService, ListEntriesRequest } from '../gen/strongroom/audit/v1/audit_service.ts';
@@ -8,7 +8,7 @@ import type { ClientOf } from '../kernel/client.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import { describe, type Log } from '../kernel/log.ts';
-import { APPLY, type Applying, type Destroyed } from './replay-actions.ts';
+import { APPLY, disable, STATES, type Applying, type Recorded } from './replay-actions.ts';
 import { raiseConfirmed, selectConfirmed, setConfirmed } from './sql/confirmed.ts';
 import { selectEpoch } from './sql/scopes.ts';
 
@@ -43,18 +43,35 @@ const higher = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 const list = async ({ auditLog }: ReplayOptions, filter: Partial<ListEntriesRequest>) =>
   auditLog.listEntries(ListEntriesRequest.fromPartial(filter), { deadline: Date.now() + CALL_MS });
 
-/** From the newest entry of an action back to the index `from`. */
-const replayAction = async (options: ReplayOptions, action: keyof typeof APPLY, from: bigint): Promise<number> => {
-  let applied = 0;
+/** Pages of what this service has recorded of an action, from the newest back to the index `from`. */
+async function* recorded(options: ReplayOptions, action: string, from: bigint): AsyncGenerator<Recorded[]> {
   for (let pageToken = ''; ;) {
     const page = await list(options, { action, minIndex: from, pageSize: PAGE, pageToken });
-    const destroyed = page.entries.flatMap(({ source, event, recordTime }): Destroyed[] =>
-      source === options.self && event?.outcome === Event_Outcome.SUCCESS ? [{ attributes: event.attributes, recordTime }] : [],
+    yield page.entries.flatMap(({ index, source, event, recordTime }): Recorded[] =>
+      source === options.self && event?.outcome === Event_Outcome.SUCCESS ? [{ index, attributes: event.attributes, recordTime }] : [],
     );
-    if (destroyed.length > 0) applied += await APPLY[action](options, destroyed);
-    if (page.nextPageToken === '') return applied;
+    if (page.nextPageToken === '') return;
     ({ nextPageToken: pageToken } = page);
   }
+}
+
+const replayAction = async (options: ReplayOptions, action: keyof typeof APPLY, from: bigint): Promise<number> => {
+  let applied = 0;
+  for await (const page of recorded(options, action, from)) if (page.length > 0) applied += await APPLY[action](options, page);
+  return applied;
+};
+
+/** Root keys whose newest change of state has taken them away are disabled, and those that were given back after that left as they are. */
+const replayStates = async (options: ReplayOptions, from: bigint): Promise<number> => {
+  const newest = new Map<string, { index: bigint; takesAway: boolean }>();
+  for (const [action, takesAway] of Object.entries(STATES))
+    for await (const page of recorded(options, action, from))
+      for (const { index, attributes } of page) {
+        const key = attributes.get('key') ?? '';
+        if (index > (newest.get(key)?.index ?? -1n)) newest.set(key, { index, takesAway });
+      }
+  const takenAway = [...newest].filter(([, change]) => change.takesAway).map(([key]) => key);
+  return takenAway.length === 0 ? 0 : disable(options, takenAway);
 };
 
 const replayAll = async (options: ReplayOptions): Promise<void> => {
@@ -68,7 +85,8 @@ const replayAll = async (options: ReplayOptions): Promise<void> => {
   const from = size < confirmed ? 0n : confirmed;
   let applied = 0;
   for (const action of Object.keys(APPLY) as (keyof typeof APPLY)[]) applied += await replayAction(options, action, from);
-  if (applied > 0) log.warn({ count: applied }, 'this database is a restored one: what had been destroyed since is destroyed again');
+  applied += await replayStates(options, from);
+  if (applied > 0) log.warn({ count: applied }, 'this database is a restored one: what had been destroyed or revoked since is so again');
   await setConfirmed(db.read, size);
 };
 

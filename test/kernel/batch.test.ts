@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { batcher, type BatchOptions } from '../../src/kernel/batch.ts';
 import { AppError } from '../../src/kernel/errors.ts';
@@ -20,7 +21,7 @@ describe('natural batching', () => {
       },
     });
     const first = add(1, soon());
-    await Promise.resolve();
+    await setImmediate();
     const rest = [2, 3, 4].map((i) => add(i, soon()));
     release();
     expect(await Promise.all([first, ...rest])).toEqual([2, 4, 6, 8]);
@@ -57,7 +58,7 @@ describe('natural batching', () => {
   it('refuses what does not fit into the queue instead of growing', async () => {
     const add = numbers({ max: 1, queue: 2, run: () => new Promise(() => undefined) });
     void add(1, soon());
-    await Promise.resolve();
+    await setImmediate();
     void add(2, soon());
     void add(3, soon());
     await expect(add(4, soon())).rejects.toMatchObject({ reason: 'TOO_MANY_REQUESTS', retryAfterMs: 100 });
@@ -93,7 +94,7 @@ describe('natural batching', () => {
     const brief = () => Date.now() + 200;
     const begun = performance.now();
     const [patient, hasty] = [add(1, soon()), add(2, brief())];
-    await Promise.resolve();
+    await setImmediate();
     const waiting = [add(3, brief()), add(4, soon()), add(5, brief())];
     for (const late of [hasty, waiting[0]!, waiting[2]!]) await expect(late).rejects.toMatchObject({ reason: 'KEYS_UNAVAILABLE' });
     expect(performance.now() - begun).toBeLessThan(1_000);

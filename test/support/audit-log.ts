@@ -3,7 +3,7 @@ import { vi } from 'vitest';
 import type { Entry, ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import type { Clients } from './clients.ts';
 
-type Filter = Partial<Pick<ListEntriesRequest, 'resource' | 'correlationId' | 'principal'>>;
+type Filter = Partial<Pick<ListEntriesRequest, 'action' | 'resource' | 'correlationId' | 'principal'>>;
 
 /** All entries that a filter finds from this index on, oldest first. */
 export const entriesOf = async (auditor: Clients, filter: Filter, from = 0n): Promise<Entry[]> => {

@@ -4,7 +4,18 @@ export interface Sql {
 }
 
 /** In the order in which they can be filled. */
-const TABLES = ['master_keys', 'root_keys', 'root_key_versions', 'scopes', 'keys_epoch', 'destructions_confirmed', 'outbox'] as const;
+const TABLES = [
+  'master_keys',
+  'key_rings',
+  'root_keys',
+  'key_names',
+  'root_key_versions',
+  'grants',
+  'scopes',
+  'keys_epoch',
+  'destructions_confirmed',
+  'outbox',
+] as const;
 
 export type KeysBackup = Readonly<Record<string, string>>;
 

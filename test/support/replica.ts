@@ -15,6 +15,8 @@ export interface Replica extends AsyncDisposable {
   readonly address: string;
   log(): string;
   kill(signal: NodeJS.Signals): Promise<void>;
+  /** One that does not end it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
 }
 
 type Json = Record<string, unknown>;
@@ -44,6 +46,7 @@ export const startReplica = async (stack: Stack, service: Service, change: Json 
         address: `${HOST}:${port}`,
         log: read,
         kill,
+        signal: (signal) => void child.kill(signal),
         [Symbol.asyncDispose]: async () => {
           await kill('SIGTERM');
           rmSync(config);

@@ -50,33 +50,20 @@ with state as (
 ), added as (
   insert into entries (index, source, event_id, event_digest, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource,
     correlation_id)
-  select $2 + e.n, e.source, e.id, decode(e.digest, 'base64'), $5, convert_to(e.leaf, 'UTF8'), decode(e.hash, 'base64'), e.action, e.principal,
-    e.behalf, e.resource, e.correlation
-  from state, json_to_recordset($6) as e (n bigint, source text, id uuid, digest text, leaf text, hash text, action text, principal text, behalf text,
-    resource text, correlation text)
+  select $2 + e.n - 1, e.source, e.id, e.digest, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation
+  from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
+    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, n)
 ), tiled as (
   insert into tiles (level, tile, hashes)
-  select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($7) as t (level int, tile bigint, hashes text)
+  select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($16) as t (level int, tile bigint, hashes text)
 ), signed as (
-  insert into checkpoints (size, root, note) select $3, $8, $9 from state
+  insert into checkpoints (size, root, note) select $3, $17, $18 from state
 )
 select size from state`;
 
 /** False if another writer has taken over. Throws 23505 if an event id is there already. */
 export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean> => {
-  const entries = batch.entries.map((e, n) => ({
-    n,
-    source: e.source,
-    id: e.eventId,
-    digest: e.digest.toString('base64'),
-    leaf: e.leaf.toString('utf8'),
-    hash: e.leafHash.toString('base64'),
-    action: e.action,
-    principal: e.principal,
-    behalf: e.onBehalfOf,
-    resource: e.resource,
-    correlation: e.correlationId,
-  }));
+  const column = <T>(of: (entry: NewEntry) => T): T[] => batch.entries.map(of);
   const tiles = batch.tiles.map((t) => ({ level: t.level, tile: String(t.tile), hashes: t.hashes.toString('base64') }));
   const { size, root, note } = batch.checkpoint;
   const values = [
@@ -85,7 +72,16 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     size,
     batch.frontier,
     batch.recordTime,
-    JSON.stringify(entries),
+    column((e) => e.source),
+    column((e) => e.eventId),
+    column((e) => e.digest),
+    column((e) => e.leaf),
+    column((e) => e.leafHash),
+    column((e) => e.action),
+    column((e) => e.principal),
+    column((e) => e.onBehalfOf),
+    column((e) => e.resource),
+    column((e) => e.correlationId),
     JSON.stringify(tiles),
     root,
     note,

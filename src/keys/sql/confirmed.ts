@@ -34,3 +34,16 @@ export const lockVersions = (tx: Queryable, keyUids: readonly string[]): Promise
     where k.key_uid = any($1::uuid[]) and v.ref is not null order by v.key_uid, v.version for update`;
   return tx.query<LiveVersion>({ name: 'keys.lockVersions', text, values: [keyUids] });
 };
+
+/** Answers how many there were. */
+export const removeGrants = async (tx: Queryable, grantUids: readonly string[]): Promise<number> => {
+  const text = 'delete from grants where grant_uid = any($1::uuid[]) returning grant_uid';
+  return (await tx.query({ name: 'keys.removeGrants', text, values: [grantUids] })).length;
+};
+
+/** Answers how many were enabled. */
+export const disableRootKeys = async (tx: Queryable, keyUids: readonly string[]): Promise<number> => {
+  const text = `update root_keys set state = 'DISABLED', revision = revision + 1, update_time = now()
+    where key_uid = any($1::uuid[]) and state = 'ENABLED' returning key_uid`;
+  return (await tx.query({ name: 'keys.disableRootKeys', text, values: [keyUids] })).length;
+};
