@@ -23,6 +23,8 @@ interface Options {
   db: Db;
   scopes: Pick<ClientOf<typeof EnvelopeServiceService>, 'batchGetScopes'>;
   events: ClientOf<typeof KeyEventServiceService>;
+  /** Called whenever the stream is opened: what was before is not known. */
+  opened: () => void;
   log: Log;
 }
 
@@ -63,7 +65,10 @@ const refreshAll = async (options: Options): Promise<void> => {
 const listen = async (options: Options, signal: AbortSignal, heard: () => void): Promise<void> => {
   let first = true;
   for await (const { events } of options.events.watchKeyEvents({}, { signal })) {
-    if (first) await refreshAll(options);
+    if (first) {
+      options.opened();
+      await refreshAll(options);
+    }
     first = false;
     if (events.length > 0) {
       await refresh(options, [...new Set(events.map(({ rootKey }) => rootKey))]);

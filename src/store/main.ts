@@ -45,7 +45,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const events = stack.use(dial(KeyEventServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const registered = stack.use(dial(RegistrationServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const scopeRetention = stack.use(openScopeRetention({ db, scopes, registrations: registered, log }));
-  stack.use(openKeyEvents({ db, scopes, events, log }));
+  stack.use(openKeyEvents({ db, scopes, events, opened: () => scopeRetention.suspect(), log }));
   const relay = stack.use(openRelay(db, auditor, log));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);

@@ -25,8 +25,6 @@ const BATCH = 1_000;
 const AT_ONCE = 16;
 const CALL_MS = 5_000;
 const EVERY_MS = 10_000;
-/** Nobody tells us that the key service's database was restored. */
-const SUSPECT_EVERY_MS = 10 * 60_000;
 
 interface Options {
   db: Db;
@@ -36,6 +34,8 @@ interface Options {
 }
 
 export interface ScopeRetention extends AsyncDisposable {
+  /** The key service may have another database now, as after a restore: all that is held is looked at soon. */
+  suspect(): void;
   /** In the transaction that makes a hold, with its place locked, and with `unsettled` durable before. */
   retain(tx: Queryable, place: Place, unsettled: Unsettled, reason: string, call: CallOptions): Promise<void>;
   /** After a change that is durable together with `unsettled`. Does not reject: what fails is made good in time. */
@@ -81,17 +81,18 @@ export const openScopeRetention = (options: Options): ScopeRetention => {
       })
       .catch((error: unknown) => log.warn({ error: describe(error) }, 'the key service does not know yet what is held; trying again'));
 
+  let suspected = false;
   const stopping = new AbortController();
   const { signal } = stopping;
   const running = (async () => {
-    for (let suspectAt = -Infinity; !signal.aborted;) {
+    while (!signal.aborted) {
+      const all = suspected;
+      suspected = false;
       try {
-        if (performance.now() - suspectAt > SUSPECT_EVERY_MS) {
-          await db.transaction(suspectAll);
-          suspectAt = performance.now();
-        }
+        if (all) await db.transaction(suspectAll);
         for (const unsettled of await selectUnsettled(db.read, BATCH)) if (!signal.aborted) await settle(unsettled);
       } catch (error) {
+        suspected ||= all;
         log.warn({ error: describe(error) }, 'what is held could not be compared with the key service; trying again');
       }
       await delay(EVERY_MS, undefined, { signal }).catch(() => undefined);
@@ -99,6 +100,7 @@ export const openScopeRetention = (options: Options): ScopeRetention => {
   })();
 
   return {
+    suspect: () => void (suspected = true),
     retain: async (tx, place, { tokens }, reason, call) => {
       await lockRetention(tx, place.instance_uid);
       const scopeUids = await selectHeldScopes(tx, place);

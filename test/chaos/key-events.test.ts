@@ -94,18 +94,24 @@ it('a key service that is restarted, or killed, is listened to again', async () 
   }
 }, 60_000);
 
-it('after a restore of the key service’s database the instances say what is so there', async () => {
+it('after a restore of the key service’s database the instances say what is so there, and what is held is retained again', async () => {
   const tenant = await newTenant();
-  await disable(tenant.rootKey);
-  await says(tenant, DISABLED);
+  const hold = Hold.fromPartial({ effect: Hold_Effect.PURGE, reason: 'a case in court' });
+  await operator.holds.createHold({ parent: tenant.group, holdId: 'case', hold, ...fresh() });
   await end(stack, 'keys', 'SIGTERM');
-  await withDatabase(stack, 'keys', (sql) =>
-    sql.query(`update root_keys set state = 'ENABLED' where key_uid = (select key_uid from scopes where scope_uid = $1)`, [
+  await withDatabase(stack, 'keys', async (sql) => {
+    await sql.query('update scopes set retained = false where instance_uid = $1', [tenant.instanceUid]);
+    await sql.query(`update root_keys set state = 'DISABLED' where key_uid = (select key_uid from scopes where scope_uid = $1)`, [
       tenant.instanceUid,
-    ]),
-  );
+    ]);
+  });
   await start('keys');
-  await says(tenant, ENABLED);
+  await says(tenant, DISABLED);
+  const registered = () => customer.manager.registrations.listRegistrations({ parent: tenant.rootKey });
+  await vi.waitFor(async () => expect((await registered()).registrations.map(({ retained }) => retained)).toEqual([true, true]), {
+    timeout: 20_000,
+    interval: 200,
+  });
 }, 60_000);
 
 it('two stores listen, and either of them is enough; none says for long what is not so any more', async () => {

@@ -41,8 +41,8 @@ const retained = async (key: string): Promise<string[]> =>
     .filter((one) => one.retained)
     .map(({ scope }) => scope.slice('scopes/'.length));
 const forceDelete = (key: string) => customer.manager.keys.deleteRootKey({ name: key, force: true, reason: 'a test' });
-const sql = <Row extends object>(service: 'store' | 'keys', text: string, values: unknown[]): Promise<Row[]> =>
-  withDatabase(stack, service, async (owner) => (await owner.query<Row & Record<string, unknown>>(text, values)).rows);
+const sql = <Row extends object>(service: 'store' | 'keys', statement: string, values: unknown[]): Promise<Row[]> =>
+  withDatabase(stack, service, async (owner) => (await owner.query<Row & Record<string, unknown>>(statement, values)).rows);
 const unsettled = async (instanceUid: string): Promise<number> =>
   (await sql('store', 'select from unsettled_retention where instance_uid = $1', [instanceUid])).length;
 
