@@ -86,7 +86,7 @@ export const openScopeRetention = (options: Options): ScopeRetention => {
   const { signal } = stopping;
   const running = (async () => {
     while (!signal.aborted) {
-      const all = suspected;
+      const all: boolean = suspected;
       suspected = false;
       try {
         if (all) await db.transaction(suspectAll);
