@@ -72,6 +72,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.KeyEventService': [store],
     // Grants decide.
     'strongroom.keys.v1.RegistrationService': ['*'],
+    'strongroom.keys.v1.ImportService': ['*'],
     'strongroom.keys.v1.KeyRingService': ['*'],
     'strongroom.keys.v1.KeyService': ['*'],
     'strongroom.keys.v1.KeyVersionService': ['*'],

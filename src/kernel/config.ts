@@ -103,20 +103,25 @@ export const readConfig = <T>(file: string, schema: z.ZodType<T>): T => {
 
 /** A 32-byte key from a file that only its owner may read. */
 export const readKeyFile = (file: string): Buffer => {
+  const bytes = readPrivateFile(file, 'key file');
+  if (bytes.length !== 32) throw new Error(`the key file ${file} has ${bytes.length} bytes; exactly 32 are needed`);
+  return bytes;
+};
+
+/** A file that only its owner may read, and no link to one. */
+export const readPrivateFile = (file: string, what: string): Buffer => {
   let fd: number;
   try {
     // Without O_NONBLOCK a named pipe would hold the start up for ever.
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    throw new Error(`cannot open the key file ${file}: ${error instanceof Error ? error.message : 'unknown error'}`, { cause: error });
+    throw new Error(`cannot open the ${what} ${file}: ${error instanceof Error ? error.message : 'unknown error'}`, { cause: error });
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new Error(`the key file ${file} is not a regular file`);
-    if ((stat.mode & 0o077) !== 0) throw new Error(`the key file ${file} can be read by others; run chmod 600 on it`);
-    const bytes = readFileSync(fd);
-    if (bytes.length !== 32) throw new Error(`the key file ${file} has ${bytes.length} bytes; exactly 32 are needed`);
-    return bytes;
+    if (!stat.isFile()) throw new Error(`the ${what} ${file} is not a regular file`);
+    if ((stat.mode & 0o077) !== 0) throw new Error(`the ${what} ${file} can be read by others; run chmod 600 on it`);
+    return readFileSync(fd);
   } finally {
     closeSync(fd);
   }

@@ -17,6 +17,8 @@ export interface EpochCache<Value> {
   /** To be called after a change made here. */
   expire(): void;
   get(key: string): Promise<Value>;
+  /** It is loaded again when it is next asked for. */
+  forget(key: string): void;
 }
 
 export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCacheOptions<Value>): EpochCache<Value> => {
@@ -43,5 +45,6 @@ export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCach
       loading.then(() => epoch.generation !== generation && forget(), forget);
       return loading;
     },
+    forget: remove,
   };
 };

@@ -10,7 +10,7 @@ import { openLoop } from './loop.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
 import type { OwnEvent } from './own-event.ts';
-import { BEGIN, renewSome, type Place, type Renewing } from './renewal.ts';
+import { BEGIN, renewImportJobs, renewSome, type Place, type Renewing } from './renewal.ts';
 import { lead, recordDestroyed, recordEmpty, selectDelays, selectDue, selectMasterKeys, tryLead } from './sql/master-keys.ts';
 
 const LONGEST_MS = 60_000;
@@ -55,6 +55,7 @@ export const rotateMasterKey = async ({ keys, files, log }: EpochOptions, curren
 export const renewRootKeys = async ({ keys, ownEvent, log }: EpochOptions, stopped: () => boolean): Promise<boolean> => {
   const old = (await selectMasterKeys(keys.db.read)).filter(({ state, empty_time }) => state === 'PREVIOUS' && empty_time === null);
   for (const { id } of old) {
+    if (!(await renewImportJobs(keys, id, ownEvent))) return false;
     for (let place: Place | undefined = BEGIN; place && !stopped();) {
       keys.relay.assertHealthy();
       const step = await renewSome(keys, id, place, ownEvent);

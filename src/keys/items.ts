@@ -6,6 +6,7 @@ import { factsOf } from './call-context.ts';
 import type { DekPlace } from './dek.ts';
 import type { Keys } from './keys.ts';
 import { parseScope, parseUuid, scopeName } from './names.ts';
+import type { Lend } from './scope-keys.ts';
 
 export const MAX_ITEMS = 1000;
 const MAX_VERSION = 2 ** 31 - 1;
@@ -42,8 +43,8 @@ export interface Use<Request, Response> {
   run: (scopeKey: Buffer, place: DekPlace, request: Request) => Response;
 }
 
-const lend = <Request, Response>(keys: Keys, request: Request, place: DekPlace, use: Use<Request, Response>): Promise<Response> =>
-  keys.scopeKeys.lend(place.scopeUid, use.operation, (scopeKey, instanceUid) => {
+const useKey = <Request, Response>(lend: Lend, request: Request, place: DekPlace, use: Use<Request, Response>): Promise<Response> =>
+  lend(place.scopeUid, use.operation, (scopeKey, instanceUid) => {
     if (instanceUid !== place.instanceUid) throw invalid('context.instance_uid', 'is not the instance of the scope');
     return use.run(scopeKey, place, request);
   });
@@ -57,8 +58,7 @@ export const runOne = async <Request extends DekRequest, Response>(
 ): Promise<Response> => {
   const place = parsePlace(request);
   call.annotate(draftOf(request, place));
-  await keys.scopeKeys.confirm(call);
-  return lend(keys, request, place, use);
+  return useKey(await keys.scopeKeys.confirm(call), request, place, use);
 };
 
 type Outcome<Response> = { $case: 'response'; value: Response } | { $case: 'error'; value: ItemError };
@@ -77,14 +77,14 @@ export const runBatch = async <Request extends DekRequest, Response>(
   use: Use<Request, Response>,
 ): Promise<{ outcome: Outcome<Response> }[]> => {
   if (requests.length === 0 || requests.length > MAX_ITEMS) throw invalid('requests', `must be 1 to ${MAX_ITEMS}`);
-  await keys.scopeKeys.confirm(call);
+  const lend = await keys.scopeKeys.confirm(call);
   const drafts: EntryDraft[] = [];
   const run = async (request: Request, i: number): Promise<{ outcome: Outcome<Response> }> => {
     drafts[i] = {};
     try {
       const place = parsePlace(request);
       drafts[i] = draftOf(request, place);
-      return { outcome: { $case: 'response', value: await lend(keys, request, place, use) } };
+      return { outcome: { $case: 'response', value: await useKey(lend, request, place, use) } };
     } catch (thrown) {
       const error = toAppError(thrown, call.correlationId);
       // A dead database is no fault of an item; and the log must have its cause.

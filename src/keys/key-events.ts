@@ -54,7 +54,7 @@ export const factsOfEvent = (row: KeyEventRow) => ({
 });
 
 /** A key that expires changes in no row; here it becomes known. */
-export const expiryChore = (db: Db, ownEvent: OwnEvent): Chore => ({
+export const expiredKeyChore = (db: Db, ownEvent: OwnEvent): Chore => ({
   name: 'tell that root keys have expired',
   next: () => selectNextExpiry(db.read),
   run: async (tx: Queryable) => {

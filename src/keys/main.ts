@@ -17,7 +17,8 @@ import { openChores } from './chores.ts';
 import { keysConfig } from './config.ts';
 import { destructionChore } from './destruction.ts';
 import { openEpochs } from './epochs.ts';
-import { cleanupChore, expiryChore, openKeyEvents, overdueChore } from './key-events.ts';
+import { cleanupChore, expiredKeyChore, openKeyEvents, overdueChore } from './key-events.ts';
+import { expiryChore } from './expiry.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
@@ -67,7 +68,8 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
         destructionChore(db, backend, ownEvent),
         policyChore(db, backend, ownEvent),
         moveChore(backend, ownEvent, log),
-        expiryChore(db, ownEvent),
+        expiryChore(db, backend, ownEvent),
+        expiredKeyChore(db, ownEvent),
         overdueChore(db, ownEvent, config.events.deadline),
         cleanupChore,
         uses.chore,

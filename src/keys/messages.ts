@@ -2,6 +2,7 @@
 import { Role, type Grant } from '../gen/strongroom/keys/v1/grant_service.ts';
 import { Scope, Scope_State } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { KeyEvent, KeyEvent_Change } from '../gen/strongroom/keys/v1/key_event_service.ts';
+import { ImportJob, ImportJob_State } from '../gen/strongroom/keys/v1/import_service.ts';
 import type { KeyRing } from '../gen/strongroom/keys/v1/key_ring_service.ts';
 import { RootKey, RootKey_Origin, RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
 import {
@@ -12,8 +13,9 @@ import {
 } from '../gen/strongroom/keys/v1/key_version_service.ts';
 import type { Registration } from '../gen/strongroom/keys/v1/registration_service.ts';
 import { APPROVAL_MS } from './approval.ts';
-import { grantName, keyEventName, keyRingName, keyVersionName, rootKeyName, scopeName } from './names.ts';
+import { grantName, importJobName, keyEventName, keyRingName, keyVersionName, rootKeyName, scopeName } from './names.ts';
 import type { GrantRow } from './sql/grants.ts';
+import type { ImportJobRow } from './sql/import-jobs.ts';
 import type { KeyEventRow } from './sql/key-events.ts';
 import type { KeyRingRow } from './sql/key-rings.ts';
 import type { RegistrationRow } from './sql/registrations.ts';
@@ -65,6 +67,22 @@ export const toRootKey = (row: RootKeyRow): RootKey => ({
       : undefined,
   rotationPolicy: row.rotation_seconds === null ? undefined : { interval: { seconds: row.rotation_seconds, nanos: 0 } },
   nextRotationTime: row.next_rotation_time ?? undefined,
+  importedVersions: row.imported_versions.map(({ version, present, expire_time: time }) => ({
+    version,
+    present,
+    expireTime: time === null ? undefined : new Date(time),
+  })),
+});
+
+export const toImportJob = (row: ImportJobRow): ImportJob => ({
+  name: importJobName({ keyRing: row.key_ring, job: row.job_id }),
+  state: ImportJob_State[row.state],
+  publicKey: row.public_key,
+  nonce: row.nonce,
+  attemptsLeft: row.attempts_left,
+  rootKey: row.spent_key_id === null ? '' : rootKeyName({ keyRing: row.key_ring, key: row.spent_key_id }),
+  createTime: row.create_time,
+  expireTime: row.expire_time,
 });
 
 const versionState = ({ destroy_time, is_primary }: KeyVersionRow): RootKeyVersion_State => {
@@ -118,6 +136,7 @@ export const toScope = (row: ScopeRow): Scope => ({
   retained: row.retained,
   rootKeyState: RootKey_State[row.key_state],
   granted: row.granted,
+  materialExpired: row.is_expired,
 });
 
 export const toRegistration = (row: RegistrationRow): Registration => ({

@@ -19,6 +19,7 @@ const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const KEY_RING = new RegExp(`^keyRings/(${ID})$`);
 const ROOT_KEY = new RegExp(`^keyRings/(${ID})/keys/(${ID})$`);
 const KEY_VERSION = new RegExp(`^keyRings/(${ID})/keys/(${ID})/versions/([1-9][0-9]{0,8})$`);
+const IMPORT_JOB = new RegExp(`^keyRings/(${ID})/importJobs/(${ID})$`);
 const GRANT = new RegExp(`^grants/(${UUID})$`);
 const INSTANCE = new RegExp(`^instances/(?:-|${ID})$`);
 const KEY_EVENT = new RegExp(`^keyEvents/(${UUID})$`);
@@ -42,6 +43,15 @@ export const parseKeyRing = (text: string, field: string): KeyRingPath => {
 export const parseRootKey = (text: string, field = 'name'): RootKeyPath => {
   const [keyRing = '', key = ''] = match(ROOT_KEY, text, field, `keyRings/{key_ring}/keys/{key}, each ID ${ID_RULE}`);
   return { keyRing, key };
+};
+
+export interface ImportJobPath extends KeyRingPath {
+  job: string;
+}
+
+export const parseImportJob = (text: string, field = 'name'): ImportJobPath => {
+  const [keyRing = '', job = ''] = match(IMPORT_JOB, text, field, `keyRings/{key_ring}/importJobs/{import_job}, each ID ${ID_RULE}`);
+  return { keyRing, job };
 };
 
 export interface KeyVersionPath extends RootKeyPath {
@@ -102,6 +112,7 @@ export const keyRingName = ({ keyRing }: KeyRingPath): string => `keyRings/${key
 export const grantName = (uid: string): string => `grants/${uid}`;
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;
 export const keyVersionName = (p: KeyVersionPath): string => `${rootKeyName(p)}/versions/${p.version}`;
+export const importJobName = ({ keyRing, job }: ImportJobPath): string => `keyRings/${keyRing}/importJobs/${job}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
 export const keyEventName = (uid: string): string => `keyEvents/${uid}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

@@ -53,6 +53,13 @@ const rootKeys = ({ db, backend }: Applying, entries: readonly Recorded[]): Prom
     return versions.length;
   });
 
+/** Expired material is of no use in an older database either, and the watch over it forgets it; what is left is the epoch. */
+const expiredMaterial = ({ db }: Applying, entries: readonly Recorded[]): Promise<number> =>
+  db.transaction(async (tx) => {
+    await raiseBeyond(tx, entries);
+    return 0;
+  });
+
 const grants = ({ db }: Applying, entries: readonly Recorded[]): Promise<number> =>
   db.transaction(async (tx) => {
     const count = await removeGrants(tx, valuesOf(entries, 'grant'));
@@ -108,6 +115,7 @@ const masterKeys = async ({ db, files }: Applying, entries: readonly Recorded[])
 export const APPLY = {
   'keys.scope.destroy': scopes,
   'keys.rootkey.destroy': rootKeys,
+  'keys.rootkey.material.expire': expiredMaterial,
   'keys.grant.delete': grants,
   'keys.masterkey.rotate': newMasterKeys,
   'keys.masterkey.destroy': masterKeys,

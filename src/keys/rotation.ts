@@ -35,7 +35,7 @@ export const rotate = async (backend: KeyBackend, tx: Queryable, row: RootKeyRow
     });
   const version = row.primary_version + 1;
   await holdCurrent(tx);
-  await addVersion(tx, { keyUid: row.key_uid, version, ref: await backend.create(row.key_uid, version, deadline) });
+  await addVersion(tx, { keyUid: row.key_uid, version, ref: await backend.create(row.key_uid, version, deadline) }, row.primary_version);
   await beginRotation(tx, row.key_uid);
   await addKeyEvents(tx, row.key_uid, 'ROTATED');
   return version;

@@ -1,5 +1,6 @@
 // Plain scope keys, held so that the backend is asked once for each scope and not once for each DEK. One may be used only
-// while the epoch of the database vouches for it: a key that was destroyed is of no use anywhere within half a second.
+// while the epoch of the database vouches for it, and not longer than imported material above it lasts: a key that was
+// destroyed is of no use anywhere within half a second, and one that has expired from that moment on.
 import { randomBytes } from 'node:crypto';
 import type { Db } from '../kernel/db.ts';
 import { openEpochCache } from '../kernel/epoch-cache.ts';
@@ -8,6 +9,7 @@ import { AppError, notFound } from '../kernel/errors.ts';
 import { metrics } from '../kernel/metrics.ts';
 import type { Call } from '../kernel/table.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
+import { materialExpired } from './imported.ts';
 import { notGranted } from './in-use.ts';
 import { rootKeyName, scopeName } from './names.ts';
 import { selectScope } from './sql/scopes.ts';
@@ -24,6 +26,8 @@ interface ScopeKey {
   readonly key: Buffer;
   /** Monotonic: when the root key expires, after which the key only unwraps. */
   readonly wrapsUntil: number;
+  /** Monotonic: when imported material above it expires, after which the key is of no use. */
+  readonly usableUntil: number;
   readonly rootKey: string;
   wiped: boolean;
 }
@@ -37,11 +41,19 @@ export interface DatabaseEpoch {
 export interface ScopeKeys {
   /** After a destruction made here: from the next call on, nothing that was destroyed is of use in this process. */
   raised(epoch: bigint): void;
-  /** To be awaited once in each call that uses keys: refuses the reply if the keys stop being vouched for meanwhile. */
-  confirm(call: Call): Promise<void>;
-  /** Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_NOT_GRANTED, those of the root key's state, UNAVAILABLE. */
-  lend<T>(scopeUid: string, operation: 'wrap' | 'unwrap' | 'rewrap', use: (key: Buffer, instanceUid: string) => T): Promise<T>;
+  /** To be awaited once in each call that uses keys: refuses the reply if the keys that were lent stop being of use meanwhile. */
+  confirm(call: Call): Promise<Lend>;
 }
+
+/**
+ * Lends the key to `use`, which must not keep it. Errors: NOT_FOUND, SCOPE_DESTROYED, KEY_NOT_GRANTED, KEY_MATERIAL_EXPIRED, those of
+ * the root key's state, UNAVAILABLE.
+ */
+export type Lend = <T>(
+  scopeUid: string,
+  operation: 'wrap' | 'unwrap' | 'rewrap',
+  use: (key: Buffer, instanceUid: string) => T,
+) => Promise<T>;
 
 /** What a wrapped scope key is bound to: the root key's uid and version, the scope's and the instance's uid. */
 const contextOfScope = (scopeUid: string, instanceUid: string, { keyUid, version }: RootKeyRef): Buffer =>
@@ -92,6 +104,7 @@ export const openScopeKeys = (
 ): ScopeKeys => {
   const load = async (scopeUid: string): Promise<ScopeKey> => {
     metrics.keyCache.inc({ result: 'miss' });
+    // From before the question: what the database then says is left of a time is too short rather than too long.
     const askedAt = performance.now();
     const row = await selectScope(db.read, scopeUid);
     if (!row) throw notFound('scope', scopeName(scopeUid));
@@ -100,12 +113,14 @@ export const openScopeKeys = (
     assertAllows(name, row.key_state, 'unwrap');
     if (!row.ref) throw new AppError('DATA_CORRUPTED', `${scopeName(scopeUid)} is under a version of ${name} that was destroyed`);
     if (!row.granted) throw notGranted(name);
+    if (row.is_expired) throw materialExpired(name);
     const rootKey = { keyUid: row.key_uid, version: row.key_version, ref: row.ref };
     used(rootKey);
     const context = contextOfScope(scopeUid, row.instance_uid, rootKey);
     const key = await backend.unwrap(rootKey, row.wrapped_key, context, Date.now() + LOAD_MS);
-    const wrapsUntil = row.expires_ms === null ? Infinity : askedAt + row.expires_ms;
-    return { instanceUid: row.instance_uid, key, wrapsUntil, rootKey: name, wiped: false };
+    const wrapsUntil = askedAt + (row.expires_ms ?? Infinity);
+    const usableUntil = askedAt + (row.material_expires_ms ?? Infinity);
+    return { instanceUid: row.instance_uid, key, wrapsUntil, usableUntil, rootKey: name, wiped: false };
   };
   const wipe = (scope: ScopeKey): void => {
     scope.key.fill(0);
@@ -120,24 +135,32 @@ export const openScopeKeys = (
     },
     confirm: async (call) => {
       const lease = await cache.confirm();
+      let usableUntil = Infinity;
       call.guard(async () => {
-        if (lease()) return;
-        // The call took long. If nothing has changed since, the keys are still what they were.
-        await cache.confirm();
-        if (!lease()) throw tooSlow();
+        if (!lease()) {
+          // The call took long. If nothing has changed since, the keys are still what they were.
+          await cache.confirm();
+          if (!lease()) throw tooSlow();
+        }
+        if (performance.now() >= usableUntil) throw materialExpired();
       });
-    },
-    lend: async (scopeUid, operation, use) => {
-      for (;;) {
-        const scope = await cache.get(scopeUid);
-        const now = performance.now();
-        if (now >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
-        // Between the load and this line another call may have seen the epoch move.
-        if (scope.wiped) continue;
-        const result = use(scope.key, scope.instanceUid);
-        counted(scopeUid, operation, now);
-        return result;
-      }
+      return async (scopeUid, operation, use) => {
+        for (;;) {
+          const scope = await cache.get(scopeUid);
+          const now = performance.now();
+          if (now >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
+          // Between the load and this line another call may have seen the epoch move.
+          if (scope.wiped) continue;
+          if (now < scope.usableUntil) {
+            usableUntil = Math.min(usableUntil, scope.usableUntil);
+            const result = use(scope.key, scope.instanceUid);
+            counted(scopeUid, operation, now);
+            return result;
+          }
+          // Loaded again it is refused, or has its material back.
+          cache.forget(scopeUid);
+        }
+      };
     },
   };
 };

@@ -1,5 +1,6 @@
 // THE table of the key service: every RPC with its action, resource, audit mode, limits and handler. Start reading here; key
-// rings, root keys and grants are in service-root-keys.ts, registrations and events in service-registrations.ts.
+// rings, root keys and grants are in service-root-keys.ts, imports in service-import.ts, registrations and events in
+// service-registrations.ts.
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Guarded } from './access.ts';
@@ -15,6 +16,7 @@ import { generateDek } from './rpc/generate-dek.ts';
 import { getScope } from './rpc/get-scope.ts';
 import { unwrapDek } from './rpc/unwrap-dek.ts';
 import { registrationRegistrations } from './service-registrations.ts';
+import { importRegistrations } from './service-import.ts';
 import { rootKeyRegistrations } from './service-root-keys.ts';
 
 /** 1000 items of some 500 bytes; what names its end callers at length fits fewer. */
@@ -28,6 +30,7 @@ export const registrations = (keys: Keys): Registration[] => {
   return [
     ...rootKeyRegistrations(keys),
     ...registrationRegistrations(keys),
+    ...importRegistrations(keys),
     register(EnvelopeServiceService, {
       createScope: {
         action: 'keys.scope.create',

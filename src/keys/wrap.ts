@@ -1,7 +1,7 @@
-// Wraps a 32-byte key under another one, with a key of its own for each wrap, so that there is no nonce to repeat and no
+// Wraps a key under another one, with a key of its own for each wrap, so that there is no nonce to repeat and no
 // budget to count, and with a commitment, so that a wrapped key opens under one key only. Pure.
 //
-// Wrapped key: salt (32) ‖ commitment (32) ‖ ciphertext (32) ‖ tag (16), 112 bytes.
+// Wrapped key: salt (32) ‖ commitment (32) ‖ ciphertext (as long as the key) ‖ tag (16); 112 bytes for a key of 32.
 // HKDF-SHA-256 (RFC 5869) of the wrapping key, with the salt and the context as info, gives 64 bytes: the one-time key of
 // AES-256-GCM (SP 800-38D; IV of zeros, the context as additional data) and the commitment.
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
@@ -37,9 +37,13 @@ export const wrapKey = (kek: Buffer, plain: Buffer, context: Buffer, salt: Buffe
   return wrapped;
 };
 
-/** Undefined for anything that was not wrapped so: damaged, another key, another context. */
-export const unwrapKey = (kek: Buffer, wrapped: Buffer, context: Buffer): Buffer | undefined => {
-  if (wrapped.length !== WRAPPED_BYTES) return undefined;
+/** Undefined for anything that is no 32-byte key wrapped so: damaged, another key, another context. */
+export const unwrapKey = (kek: Buffer, wrapped: Buffer, context: Buffer): Buffer | undefined =>
+  wrapped.length === WRAPPED_BYTES ? unwrapLong(kek, wrapped, context) : undefined;
+
+/** The same for a key of any length, such as a private one. */
+export const unwrapLong = (kek: Buffer, wrapped: Buffer, context: Buffer): Buffer | undefined => {
+  if (wrapped.length <= SALT_BYTES + KEY_BYTES + TAG_BYTES) return undefined;
   const { okm, key, commitment } = derive(kek, wrapped.subarray(0, SALT_BYTES), context);
   try {
     if (!timingSafeEqual(commitment, wrapped.subarray(SALT_BYTES, SALT_BYTES + KEY_BYTES))) return undefined;

@@ -3,7 +3,7 @@ import type { Scope } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
 import type { Reason } from '../kernel/errors.ts';
 
-export type KeyState = 'ENABLED' | 'DISABLED' | 'EXPIRED' | 'DESTROY_SCHEDULED' | 'DESTROYED' | 'NOT_GRANTED';
+export type KeyState = 'ENABLED' | 'DISABLED' | 'EXPIRED' | 'DESTROY_SCHEDULED' | 'DESTROYED' | 'MATERIAL_EXPIRED' | 'NOT_GRANTED';
 
 /** Empty where secrets can be read. */
 export const UNREADABLE: Readonly<Record<KeyState, Reason | ''>> = {
@@ -12,6 +12,7 @@ export const UNREADABLE: Readonly<Record<KeyState, Reason | ''>> = {
   EXPIRED: '',
   DESTROY_SCHEDULED: 'KEY_DESTROY_SCHEDULED',
   DESTROYED: 'KEY_DESTROYED',
+  MATERIAL_EXPIRED: 'KEY_MATERIAL_EXPIRED',
   NOT_GRANTED: 'KEY_NOT_GRANTED',
 };
 
@@ -24,8 +25,14 @@ const OWN: Readonly<Record<RootKey_State, KeyState>> = {
   [RootKey_State.DESTROYED]: 'DESTROYED',
 };
 
-/** The key's own state counts first, as in the key service's refusals. */
-export const keyStateOf = ({ rootKeyState, granted }: Pick<Scope, 'rootKeyState' | 'granted'>): KeyState => {
+/** In the order in which the key service refuses. */
+export const keyStateOf = ({
+  rootKeyState,
+  granted,
+  materialExpired,
+}: Pick<Scope, 'rootKeyState' | 'granted' | 'materialExpired'>): KeyState => {
   const own = OWN[rootKeyState];
-  return granted || UNREADABLE[own] !== '' ? own : 'NOT_GRANTED';
+  if (UNREADABLE[own] !== '') return own;
+  if (!granted) return 'NOT_GRANTED';
+  return materialExpired ? 'MATERIAL_EXPIRED' : own;
 };

@@ -9,11 +9,12 @@ import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_se
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
+import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
 import { DELETION_CALLS, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 
-export interface Targets extends Tenant, DeletionTargets, KeyTargets {
+export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
   secret: string;
   scope: string;
   context: DekContext;
@@ -55,6 +56,7 @@ export const makeTargets = async (
   await operator.instances.deleteInstance({ name: deletedInstance.instance, ...fresh() });
   const gone = await operator.secrets.deleteSecret({ name: await newSecret('purged'), ...fresh() });
 
+  const keyTargets = await makeKeyTargets(operator);
   const scope = await newScope(rootKey, instanceUid);
   const context: DekContext = { instanceUid, resourceUid: uid, version: 1 };
   const { wrappedDek } = await store.envelopes.generateDek({ scope, context });
@@ -63,7 +65,8 @@ export const makeTargets = async (
   return {
     ...tenant,
     ...(await makeDeletionTargets(operator, instance, group)),
-    ...(await makeKeyTargets(operator)),
+    ...keyTargets,
+    ...(await makeImportTargets(operator, keyTargets.ring)),
     secret,
     scope,
     context,
@@ -98,6 +101,7 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
   ...KEY_CALLS,
   ...REGISTRATION_CALLS,
+  ...IMPORT_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),
   'InstanceService/ListInstances': (as, _, o) => as.instances.listInstances({}, o),

@@ -76,6 +76,12 @@ keys.v1.KeyService/GetRootKey                         yes      -       -      - 
 keys.v1.KeyService/DestroyRootKey                     -        -       -      -        -   -    -         -       -     -    yes    -
 keys.v1.KeyService/GetMasterKeyStatus                 yes      -       -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyService/RotateMasterKey                    yes      -       -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/CreateImportJob                 yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/GetImportJob                    yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.ImportService/ListImportJobs                  yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.ImportService/ImportRootKey                   yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/ImportRootKeyVersion            yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.ImportService/ReimportMaterial                yes      yes     -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyVersionService/RotateRootKey               yes      yes     -      -        -   -    -         -       -     -    -      -
 keys.v1.KeyVersionService/GetRootKeyVersion           yes      yes     yes    yes      -   -    -         -       -     -    -      -
 keys.v1.KeyVersionService/ListRootKeyVersions         yes      yes     yes    yes      -   -    -         -       -     -    -      -

@@ -106,11 +106,12 @@ describe('a keys database that was brought back', () => {
     const grants = await Promise.all(keys.map(({ name }) => grantUse(customer.manager, name)));
     const wraps = await Promise.all(keys.map(({ name }) => newWrap(store!, name)));
     const backup = await take();
-    await customer.manager.grants.deleteGrant({ name: grants[0]!.name, target: revoked });
     await customer.manager.keys.disableRootKey({ name: disabled });
     await customer.manager.keys.deleteRootKey({ name: deleted, force: true, reason: 'a test' });
     await customer.manager.keys.disableRootKey({ name: again });
     await customer.manager.keys.enableRootKey({ name: again });
+    // Answered when all that came before is in the log too; the rest may be lost with the outbox of the database.
+    await customer.manager.grants.deleteGrant({ name: grants[0]!.name, target: revoked });
     await end(stack, 'keys', 'SIGTERM');
     await restore(backup);
     await restart(stack);

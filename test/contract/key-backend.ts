@@ -77,6 +77,13 @@ export const keyBackendContract = (name: string, open: () => Promise<KeyBackend>
       expect(await backend.unwrap(two, renewed, context, soon())).toEqual(plain);
     });
 
+    it('renews a key it has made by other material', async () => {
+      const wrapped = await backend.wrap(key, plain, context, soon());
+      const renewed = { keyUid: UID, version: 2, ref: await backend.renew(key, 2, soon()) };
+      await expect(backend.unwrap(renewed, wrapped, context, soon())).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+      expect(await backend.unwrap(renewed, await backend.wrap(renewed, plain, context, soon()), context, soon())).toEqual(plain);
+    });
+
     it('says that it is well', async () => {
       await expect(backend.check()).resolves.toBeUndefined();
     });

@@ -10,6 +10,7 @@ import { Secret, CreateSecretRequest } from '../../src/gen/strongroom/secrets/v1
 import { contextOf, u32, unwrapKey, uuidBytes } from '../../src/keys/wrap.ts';
 import { entriesOf } from '../support/audit-log.ts';
 import { clientsOf, connectWith, materialOf, refusalOf } from '../support/clients.ts';
+import { importKey, newMaterial, openRing } from '../support/import.ts';
 import { foundBelow, foundIn, needlesOf, type Needle } from '../support/plaintext.ts';
 import { callRaw } from '../support/refusals.ts';
 import { dataOf, withDatabase } from '../support/stack.ts';
@@ -105,6 +106,10 @@ beforeAll(async () => {
   await bind(operator!, tenant.group, spiffeIdOf('app'), Role.WRITER, Role.SECRETS_READER);
   const { uid } = await useSecrets();
   await keepKeys(uid);
+  await openRing(operator!);
+  const material = newMaterial();
+  keep('imported material', material);
+  await importKey(operator!, material);
   leaves = (await entriesOf(auditor!, {})).map(({ leaf }) => leaf);
   await withDatabase(stack, 'store', (superuser) => superuser.query('checkpoint'), 'superuser');
 });

@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openSoftBackend } from '../../src/keys/soft.ts';
 import { masterKeyId } from '../../src/keys/key-files.ts';
+import { importContract } from '../contract/import.ts';
 import { keyBackendContract } from '../contract/key-backend.ts';
 import { ringOf } from './ring.ts';
 
 keyBackendContract('soft', async () => openSoftBackend(ringOf(randomBytes(32))));
+importContract('soft', async () => openSoftBackend(ringOf(randomBytes(32))));
 
 const vector = JSON.parse(readFileSync(new URL('../vectors/keys/soft-v1.json', import.meta.url), 'utf8')) as Record<string, string> & {
   version: number;

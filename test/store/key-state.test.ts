@@ -17,12 +17,19 @@ describe('what an instance says of its root key', () => {
     ['DESTROYED', true, 'DESTROYED'],
     ['DESTROYED', false, 'DESTROYED'],
   ])('of one that is %s, granted: %s, is %s', (state, granted, expected) => {
-    expect(keyStateOf({ rootKeyState: RootKey_State[state], granted })).toBe(expected);
+    expect(keyStateOf({ rootKeyState: RootKey_State[state], granted, materialExpired: false })).toBe(expected);
+  });
+
+  it('is that its imported material has expired, unless something else stands in the way before', () => {
+    const of = (state: keyof typeof RootKey_State, granted: boolean) =>
+      keyStateOf({ rootKeyState: RootKey_State[state], granted, materialExpired: true });
+    expect([of('ENABLED', true), of('EXPIRED', true)]).toEqual(['MATERIAL_EXPIRED', 'MATERIAL_EXPIRED']);
+    expect([of('ENABLED', false), of('DISABLED', true)]).toEqual(['NOT_GRANTED', 'DISABLED']);
   });
 
   it('is that nothing can be read exactly where the key service refuses to unwrap, with the same reason', () => {
-    const { NOT_GRANTED, ...own } = UNREADABLE;
-    expect(NOT_GRANTED).toBe('KEY_NOT_GRANTED');
+    const { NOT_GRANTED, MATERIAL_EXPIRED, ...own } = UNREADABLE;
+    expect([NOT_GRANTED, MATERIAL_EXPIRED]).toEqual(['KEY_NOT_GRANTED', 'KEY_MATERIAL_EXPIRED']);
     for (const state of Object.keys(TRANSITIONS) as (keyof typeof own)[])
       expect(own[state], state).toBe(TRANSITIONS[state].unwrap === undefined ? `KEY_${state}` : '');
     expect(Object.values(UNREADABLE).filter((reason) => reason !== '' && !(reason in REASONS))).toEqual([]);

@@ -12,6 +12,7 @@ import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/aud
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
 import { GrantServiceService } from '../../src/gen/strongroom/keys/v1/grant_service.ts';
 import { KeyEventServiceService } from '../../src/gen/strongroom/keys/v1/key_event_service.ts';
+import { ImportServiceService } from '../../src/gen/strongroom/keys/v1/import_service.ts';
 import { KeyRingServiceService } from '../../src/gen/strongroom/keys/v1/key_ring_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
 import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
@@ -129,6 +130,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     keyRings: unary(keys, KeyRingServiceService),
     grants: unary(keys, GrantServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
+    imports: unary(keys, ImportServiceService),
     auditLog: unary(audit, AuditServiceService),
     auditWriter: unary(audit, AuditWriterServiceService),
     health: {

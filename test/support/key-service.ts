@@ -17,6 +17,7 @@ import { openChores } from '../../src/keys/chores.ts';
 import { unwrapDek, wrapDek } from '../../src/keys/dek.ts';
 import { openEpochs, type EpochOptions } from '../../src/keys/epochs.ts';
 import { openKeyEvents } from '../../src/keys/key-events.ts';
+import { expiryChore } from '../../src/keys/expiry.ts';
 import { openKeyFiles, type KeyFiles } from '../../src/keys/key-files.ts';
 import type { Keys } from '../../src/keys/keys.ts';
 import { openMasterKeys } from '../../src/keys/master-keys.ts';
@@ -24,6 +25,7 @@ import { openOwnEvents } from '../../src/keys/own-event.ts';
 import { createRootKey } from '../../src/keys/rpc/create-root-key.ts';
 import { createScope } from '../../src/keys/rpc/create-scope.ts';
 import { openScopeKeys } from '../../src/keys/scope-keys.ts';
+import { tryChore } from '../../src/keys/sql/chores.ts';
 import { selectEpoch } from '../../src/keys/sql/scopes.ts';
 import { openSoftBackend } from '../../src/keys/soft.ts';
 import { scratchDatabase, silentLog, type Scratch } from '../integration/scratch.ts';
@@ -60,6 +62,8 @@ export interface ReplicaOptions {
 export interface Replica extends AsyncDisposable {
   readonly keys: Keys;
   readonly options: EpochOptions;
+  /** Forgets what has expired, unless another replica is at it. */
+  expire(): Promise<void>;
   newRootKey(): Promise<{ name: string; owner: string }>;
   newScope(rootKey: { name: string; owner: string }): Promise<Sealed>;
   /** Whether what was sealed under the scope opens, past every cache. */
@@ -102,6 +106,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const epochs = stack.use(openEpochs(epochOptions));
   const ignore = (): void => undefined;
   const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined }, ignore, ignore);
+  const expiry = expiryChore(db, backend, ownEvent);
   const keys: Keys = {
     db,
     backend,
@@ -122,20 +127,26 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   return {
     keys,
     options: epochOptions,
+    expire: () =>
+      db.transaction(async (tx) => {
+        if (await tryChore(tx, expiry.name)) await expiry.run(tx);
+      }),
     newRootKey: async () => {
       const owner = randomUUID();
       const request = { parent: 'keyRings/provider', rootKeyId: owner, owner, correlationId: '', rootKey: undefined };
       return { name: (await createRootKey(keys, request, callOf('keys.rootkey.create'))).name, owner };
     },
     newScope: async ({ name: rootKey, owner: instanceUid }) => {
-      const request = { scopeUid: randomUUID(), rootKey, instanceUid, instance: '', callContext: undefined };
+      const request = { scopeUid: randomUUID(), rootKey, instanceUid, instance: 'instances/a', callContext: undefined };
       const scope = await createScope(keys, request, callOf('keys.scope.create'));
       const place = placeOf(scope);
-      return { scope, wrappedDek: await keys.scopeKeys.lend(place.scopeUid, 'wrap', (key) => wrapDek(key, DEK, place)) };
+      const lend = await keys.scopeKeys.confirm(callOf('keys.dek.generate'));
+      return { scope, wrappedDek: await lend(place.scopeUid, 'wrap', (key) => wrapDek(key, DEK, place)) };
     },
     opens: async ({ scope, wrappedDek }) => {
       const place = placeOf(scope);
-      return openKeys().lend(place.scopeUid, 'unwrap', (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
+      const lend = await openKeys().confirm(callOf('keys.dek.unwrap'));
+      return lend(place.scopeUid, 'unwrap', (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
     },
     [Symbol.asyncDispose]: () => disposer[Symbol.asyncDispose](),
   };

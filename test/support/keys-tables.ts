@@ -11,6 +11,7 @@ const TABLES = [
   'key_names',
   'root_key_versions',
   'grants',
+  'import_jobs',
   'scopes',
   'keys_epoch',
   'destructions_confirmed',

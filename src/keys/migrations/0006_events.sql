@@ -17,7 +17,8 @@ create table key_events (
   service text not null,
   key_uid uuid not null references root_keys,
   change text not null
-    check (change in ('ENABLED', 'DISABLED', 'EXPIRED', 'DELETE_SCHEDULED', 'RESTORED', 'DESTROYED', 'ROTATED', 'GRANTED', 'GRANT_REVOKED')),
+    check (change in ('ENABLED', 'DISABLED', 'EXPIRED', 'DELETE_SCHEDULED', 'RESTORED', 'DESTROYED', 'ROTATED', 'MATERIAL_EXPIRED',
+      'MATERIAL_REIMPORTED', 'GRANTED', 'GRANT_REVOKED')),
   -- Of the key, right after the change.
   state text not null,
   -- Of a grant: whom it is for, `instances/-` for any.

@@ -4,6 +4,7 @@ import type { Call } from '../../kernel/table.ts';
 import { PROVIDER } from '../access.ts';
 import { factsOf } from '../call-context.ts';
 import { assertMayUse } from '../grant.ts';
+import { materialExpired } from '../imported.ts';
 import { notGranted } from '../in-use.ts';
 import type { Keys } from '../keys.ts';
 import { toScope } from '../messages.ts';
@@ -48,7 +49,8 @@ const createUnder = async (keys: Keys, { scopeUid, instanceUid, instance, path, 
   const renewed = () => new AppError('CONFLICT', `${name} was renewed or destroyed meanwhile; try again`);
   const version = (await selectVersions(keys.db.read, rootKey.key_uid)).find((v) => v.version === rootKey.primary_version);
   if (!version) throw renewed();
-  const ref = { keyUid: rootKey.key_uid, ...version };
+  if (version.is_expired) throw materialExpired();
+  const ref = { keyUid: rootKey.key_uid, version: version.version, ref: version.ref };
   const wrappedKey = await wrapNewScopeKey(keys.backend, ref, scopeUid, instanceUid, call.deadline);
 
   return mutate(keys, call, async (tx) => {

@@ -5,7 +5,17 @@ import type { KeyState } from '../state.ts';
 import { KEY_STATE } from './root-keys.ts';
 
 export type KeyChange =
-  'ENABLED' | 'DISABLED' | 'EXPIRED' | 'DELETE_SCHEDULED' | 'RESTORED' | 'DESTROYED' | 'ROTATED' | 'GRANTED' | 'GRANT_REVOKED';
+  | 'ENABLED'
+  | 'DISABLED'
+  | 'EXPIRED'
+  | 'DELETE_SCHEDULED'
+  | 'RESTORED'
+  | 'DESTROYED'
+  | 'ROTATED'
+  | 'MATERIAL_EXPIRED'
+  | 'MATERIAL_REIMPORTED'
+  | 'GRANTED'
+  | 'GRANT_REVOKED';
 
 export interface KeyEventRow {
   event_uid: string;

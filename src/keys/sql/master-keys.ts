@@ -22,6 +22,8 @@ export const tryLead = async (tx: Queryable): Promise<boolean> => {
 };
 
 const USED = 'exists (select from root_key_versions v where v.sealed_by = m.id and v.ref is not null)';
+/** Also by an import job, without which a service starts all the same. */
+const NEEDED = `(${USED} or exists (select from import_jobs j where j.sealed_by = m.id and j.sealed_key is not null))`;
 
 export const selectMasterKeys = (db: Queryable): Promise<MasterKeyRow[]> => {
   const text = `select m.id, m.state, m.create_time, m.empty_time, ${USED} as used from master_keys m order by m.create_time, m.id`;
@@ -59,14 +61,14 @@ export const insertPrevious = async (tx: Queryable, id: string, createTime: Date
 
 /** Notes from when on no root key is left under a previous one; answers those for which that is news. */
 export const recordEmpty = async (tx: Queryable): Promise<string[]> => {
-  const text = `update master_keys m set empty_time = now() where m.state = 'PREVIOUS' and m.empty_time is null and not ${USED} returning m.id`;
+  const text = `update master_keys m set empty_time = now() where m.state = 'PREVIOUS' and m.empty_time is null and not ${NEEDED} returning m.id`;
   return (await tx.query<{ id: string }>({ name: 'keys.recordEmptyMasterKeys', text })).map((row) => row.id);
 };
 
 /** Previous ones that have been empty for so long, and still are. */
 export const selectDue = async (tx: Queryable, keepForMs: number): Promise<string[]> => {
   const text = `select m.id from master_keys m
-    where m.state = 'PREVIOUS' and m.empty_time <= now() - $1 * interval '1 millisecond' and not ${USED}`;
+    where m.state = 'PREVIOUS' and m.empty_time <= now() - $1 * interval '1 millisecond' and not ${NEEDED}`;
   return (await tx.query<{ id: string }>({ name: 'keys.selectDueMasterKeys', text, values: [keepForMs] })).map((row) => row.id);
 };
 

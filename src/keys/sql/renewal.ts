@@ -1,6 +1,7 @@
 // Renewing root keys: new versions in `root_key_versions`, and the scopes that move to them. Walked by indexes, from a place on.
 import type { Queryable } from '../../kernel/db.ts';
 import type { RootKeyRef } from '../backend.ts';
+import { EXPIRED } from './root-keys.ts';
 
 /** Behind this scope of this version, or the version itself if there is none behind. */
 export interface Place {
@@ -17,23 +18,44 @@ export interface OldVersion {
   primary_version: number;
   version: number;
   ref: Buffer;
-  primary_ref: Buffer;
+  is_expired: boolean;
 }
 
 /** The next version under this master key. Nothing can be created under its root key, nor the key be destroyed, until the end of the transaction. */
 export const lockOldVersion = async (tx: Queryable, masterKeyId: string, { keyUid, version }: Place): Promise<OldVersion | undefined> => {
-  const text = `select k.key_uid, k.key_ring, k.key_id, k.owner, k.primary_version, v.version, v.ref, p.ref as primary_ref
+  const text = `select k.key_uid, k.key_ring, k.key_id, k.owner, k.primary_version, v.version, v.ref, ${EXPIRED} as is_expired
     from root_key_versions v join root_keys k using (key_uid)
-    join root_key_versions p on p.key_uid = k.key_uid and p.version = k.primary_version
-    where v.sealed_by = $1 and v.ref is not null and (v.key_uid, v.version) >= ($2, $3::int) order by v.key_uid, v.version limit 1 for update of k`;
+    where v.sealed_by = $1 and v.ref is not null and (v.key_uid, v.version) >= ($2, $3::int) order by v.key_uid, v.version limit 1 for update of k, v`;
   return (await tx.query<OldVersion>({ name: 'keys.lockOldVersion', text, values: [masterKeyId, keyUid, version] }))[0];
 };
 
-/** The new version is the one that wraps from now on. */
-export const addVersion = async (tx: Queryable, { keyUid, version, ref }: RootKeyRef): Promise<void> => {
-  const text = `with added as (insert into root_key_versions (key_uid, version, ref) values ($1, $2, $3) returning key_uid, version)
-    update root_keys k set primary_version = added.version from added where k.key_uid = added.key_uid`;
-  await tx.query({ name: 'keys.addVersion', text, values: [keyUid, version, ref] });
+/**
+ * Where the scopes of a version can move: to the primary one, or, while the material of that is away, to a later one of
+ * their own material.
+ */
+export const selectTarget = async (tx: Queryable, keyUid: string, oldVersion: number): Promise<RootKeyRef | undefined> => {
+  const text = `select v.key_uid as "keyUid", v.version, v.ref from root_key_versions v
+    join root_keys k using (key_uid) join root_key_versions o on o.key_uid = v.key_uid and o.version = $2
+    where v.key_uid = $1 and v.version <> $2 and v.ref is not null and not ${EXPIRED}
+      and (v.version = k.primary_version or (v.version > $2 and v.check_value = o.check_value))
+    order by (v.version = k.primary_version) desc, v.version desc limit 1`;
+  return (await tx.query<RootKeyRef>({ name: 'keys.selectRenewalTarget', text, values: [keyUid, oldVersion] }))[0];
+};
+
+/** In place of the old one, also as the primary one. */
+export const addVersion = async (tx: Queryable, { keyUid, version, ref }: RootKeyRef, oldVersion: number): Promise<void> => {
+  const text = `with added as (
+      insert into root_key_versions (key_uid, version, ref, origin, check_value, material_expire_time)
+      select o.key_uid, $2, $3, case o.origin when 'CREATED' then 'CREATED' else 'RENEWED' end, o.check_value, o.material_expire_time
+      from root_key_versions o where o.key_uid = $1 and o.version = $4 returning key_uid, version
+    ) update root_keys k set primary_version = added.version from added where k.key_uid = added.key_uid and k.primary_version = $4`;
+  await tx.query({ name: 'keys.addVersion', text, values: [keyUid, version, ref, oldVersion] });
+};
+
+/** The same version, sealed anew. */
+export const updateRef = async (tx: Queryable, { keyUid, version, ref }: RootKeyRef): Promise<void> => {
+  const text = 'update root_key_versions set ref = $3 where key_uid = $1 and version = $2';
+  await tx.query({ name: 'keys.updateRef', text, values: [keyUid, version, ref] });
 };
 
 export interface WrappedScope {

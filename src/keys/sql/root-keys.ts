@@ -32,7 +32,11 @@ export interface RootKeyRow extends RootKeySettings {
   approved_by: string | null;
   approve_time: Date | null;
   scope_count: bigint;
+  imported_versions: { version: number; present: boolean; expire_time: string | null }[];
 }
+
+/** Of a version `v`: whether imported material is of no use any more, forgotten or not. */
+export const EXPIRED = '(v.material_forget_time is not null or coalesce(v.material_expire_time <= now(), false))';
 
 /** An enabled key whose time is over is EXPIRED. For every statement that joins `root_keys k`. */
 export const KEY_STATE = `case when k.state = 'ENABLED' and k.expire_time <= now() then 'EXPIRED' else k.state end`;
@@ -42,7 +46,10 @@ const COLUMNS = `k.key_uid, k.key_ring, k.key_id, ${KEY_STATE} as state, k.owner
   k.dual_authorization, k.rotation_seconds, k.revision, k.create_time, k.update_time, k.expire_time, k.delete_time, k.purge_time, k.destroy_time,
   k.next_rotation_time, case when ${APPROVED} then k.approved_by end as approved_by, case when ${APPROVED} then k.approve_time end as approve_time,
   array(select n.name from key_names n where n.key_uid = k.key_uid and n.name <> k.key_id order by n.name) as aliases,
-  (select count(*) from scopes s where s.key_uid = k.key_uid and s.wrapped_key is not null) as scope_count`;
+  (select count(*) from scopes s where s.key_uid = k.key_uid and s.wrapped_key is not null) as scope_count,
+  (select coalesce(jsonb_agg(jsonb_build_object('version', v.version, 'present', not ${EXPIRED}, 'expire_time', v.material_expire_time)
+    order by v.version), '[]') from root_key_versions v
+    where v.key_uid = k.key_uid and v.origin <> 'CREATED' and v.ref is not null) as imported_versions`;
 
 export const selectRootKey = async (db: Queryable, path: RootKeyPath): Promise<RootKeyRow | undefined> => {
   const text = `select ${COLUMNS} from key_names n0 join root_keys k using (key_uid) where n0.key_ring = $1 and n0.name = $2`;
@@ -138,10 +145,12 @@ export const updateRootKey = async (tx: Queryable, keyUid: string, s: RootKeySet
 export interface VersionRow {
   version: number;
   ref: Buffer;
+  is_expired: boolean;
 }
 
-/** The versions that have material. */
+/** The versions that are not destroyed. */
 export const selectVersions = (db: Queryable, keyUid: string): Promise<VersionRow[]> => {
-  const text = 'select version, ref from root_key_versions where key_uid = $1 and ref is not null order by version';
+  const text = `select v.version, v.ref, ${EXPIRED} as is_expired from root_key_versions v
+    where v.key_uid = $1 and v.ref is not null order by v.version`;
   return db.query<VersionRow>({ name: 'keys.selectVersions', text, values: [keyUid] });
 };

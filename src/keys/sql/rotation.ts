@@ -2,7 +2,7 @@
 import type { Queryable } from '../../kernel/db.ts';
 import type { RootKeyPath } from '../names.ts';
 import type { KeyState } from '../state.ts';
-import { KEY_STATE } from './root-keys.ts';
+import { EXPIRED, KEY_STATE } from './root-keys.ts';
 
 /** Its scopes begin to move, and the time until the next rotation by policy begins anew. */
 export const beginRotation = async (tx: Queryable, keyUid: string): Promise<void> => {
@@ -30,8 +30,8 @@ const MAY_MOVE = `(${KEY_STATE}) in ('ENABLED', 'EXPIRED')`;
 export const lockMovingKey = async (tx: Queryable): Promise<MovingKey | undefined> => {
   const text = `select k.key_uid, k.key_ring, k.key_id, k.primary_version, v.ref as primary_ref
     from root_keys k join root_key_versions v on v.key_uid = k.key_uid and v.version = k.primary_version
-    where k.rotation_time is not null and k.moved_time is null and ${MAY_MOVE} and v.ref is not null
-    order by k.rotation_time limit 1 for update of k`;
+    where k.rotation_time is not null and k.moved_time is null and ${MAY_MOVE} and v.ref is not null and not ${EXPIRED}
+    order by k.rotation_time limit 1 for update of k, v`;
   return (await tx.query<MovingKey>({ name: 'keys.lockMovingKey', text }))[0];
 };
 
@@ -41,7 +41,7 @@ export const selectVersionToLeave = async (
   { key_uid, primary_version }: Pick<MovingKey, 'key_uid' | 'primary_version'>,
   from: number,
 ): Promise<{ version: number; ref: Buffer } | undefined> => {
-  const text = `select v.version, v.ref from root_key_versions v where v.key_uid = $1 and v.version >= $3 and v.version <> $2 and v.ref is not null
+  const text = `select v.version, v.ref from root_key_versions v where v.key_uid = $1 and v.version >= $3 and v.version <> $2 and v.ref is not null and not ${EXPIRED}
     and exists (select from scopes s where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null)
     order by v.version limit 1`;
   const values = [key_uid, primary_version, from];

@@ -1,7 +1,7 @@
 // Tables `scopes` and `keys_epoch`.
 import type { Queryable } from '../../kernel/db.ts';
 import type { KeyState } from '../state.ts';
-import { KEY_STATE } from './root-keys.ts';
+import { EXPIRED, KEY_STATE } from './root-keys.ts';
 
 export interface ScopeRow {
   scope_uid: string;
@@ -22,6 +22,9 @@ export interface ScopeRow {
   expires_ms: number | null;
   wrapped_key: Buffer | null;
   ref: Buffer | null;
+  /** Whether the material above it is of no use any more, and in how many milliseconds it expires; null: never. */
+  is_expired: boolean;
+  material_expires_ms: number | null;
   create_time: Date;
   destroy_time: Date | null;
 }
@@ -29,7 +32,8 @@ export interface ScopeRow {
 const COLUMNS = `s.scope_uid, s.instance_uid, s.key_uid, k.key_ring, k.key_id, ${KEY_STATE} as key_state, s.key_version, s.service, s.instance, s.retained,
   k.owner is not null or exists (select from grants g where g.principal = s.service and g.role = 'READER' and g.instance in (s.instance, 'instances/-')
     and g.target in ('keyRings/-', 'keyRings/' || k.key_ring, 'keyRings/' || k.key_ring || '/keys/' || k.key_id)) as granted,
-  (extract(epoch from k.expire_time - now()) * 1000)::float8 as expires_ms, s.wrapped_key, v.ref, s.create_time, s.destroy_time`;
+  (extract(epoch from k.expire_time - now()) * 1000)::float8 as expires_ms, s.wrapped_key, v.ref,
+  ${EXPIRED} as is_expired, (extract(epoch from v.material_expire_time - now()) * 1000)::float8 as material_expires_ms, s.create_time, s.destroy_time`;
 const FROM = `from scopes s join root_keys k using (key_uid) join root_key_versions v on v.key_uid = s.key_uid and v.version = s.key_version`;
 
 export const selectScope = async (db: Queryable, scopeUid: string): Promise<ScopeRow | undefined> => {

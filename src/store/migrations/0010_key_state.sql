@@ -3,7 +3,7 @@
 alter table instances
   -- Of the root key, as the key service last told it.
   add column key_state text not null default 'ENABLED'
-    check (key_state in ('ENABLED', 'DISABLED', 'EXPIRED', 'DESTROY_SCHEDULED', 'DESTROYED', 'NOT_GRANTED')),
+    check (key_state in ('ENABLED', 'DISABLED', 'EXPIRED', 'DESTROY_SCHEDULED', 'DESTROYED', 'MATERIAL_EXPIRED', 'NOT_GRANTED')),
   add column key_state_time timestamptz not null default now();
 create index instances_root_key on instances (root_key, instance_uid);
 
