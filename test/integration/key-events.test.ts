@@ -5,7 +5,7 @@ import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.t
 import { Role } from '../../src/gen/strongroom/keys/v1/grant_service.ts';
 import { entriesOf } from '../support/audit-log.ts';
 import { clientsOf, refusalOf, type Clients } from '../support/clients.ts';
-import { grantTo, newCustomer, newWrap, type Customer } from '../support/customer-keys.ts';
+import { grantTo, newCustomer, newWrap, rotate, type Customer } from '../support/customer-keys.ts';
 import { clientsAs, spiffe } from '../support/identities.ts';
 import { changeOf, listenTo, openKeysToAll, stateOf, type Listener } from '../support/key-events.ts';
 import type { Replica } from '../support/replica.ts';
@@ -63,7 +63,7 @@ describe('a service that uses a root key', () => {
     const changes: [string, string, () => Promise<unknown>][] = [
       ['DISABLED', 'DISABLED', () => manager.keys.disableRootKey({ name })],
       ['ENABLED', 'ENABLED', () => manager.keys.enableRootKey({ name })],
-      ['ROTATED', 'ENABLED', () => manager.keyVersions.rotateRootKey({ name, primaryVersion: 1 })],
+      ['ROTATED', 'ENABLED', () => rotate(manager, name)],
       ['GRANT_REVOKED', 'ENABLED', () => manager.grants.deleteGrant({ name: standing!.name, target: name })],
       ['GRANTED', 'ENABLED', () => grantTo(manager, grant.principal, grant.role, grant.target, instance)],
       ['DELETE_SCHEDULED', 'DESTROY_SCHEDULED', () => manager.keys.deleteRootKey({ name, force: true, reason: 'a test' })],

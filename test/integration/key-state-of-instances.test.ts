@@ -5,13 +5,14 @@ import { Role as StoreRole } from '../../src/gen/strongroom/secrets/v1/binding_s
 import { Instance, Instance_KeyState } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
 import { entriesOf } from '../support/audit-log.ts';
 import { clientsOf, type Clients } from '../support/clients.ts';
-import { grantUse, newCustomer, newTenantUnder, type Customer } from '../support/customer-keys.ts';
+import { grantUse, newCustomer, newTenantUnder, rotate, type Customer } from '../support/customer-keys.ts';
+import { importKey, newImportJob, newMaterial, offerFor } from '../support/import.ts';
 import { properRefusalOf } from '../support/refusals.ts';
 import { withDatabase } from '../support/stack.ts';
 import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 
 const stack = inject('stack');
-const { ENABLED, DISABLED, EXPIRED, DESTROY_SCHEDULED, DESTROYED, NOT_GRANTED } = Instance_KeyState;
+const { ENABLED, DISABLED, EXPIRED, MATERIAL_EXPIRED, DESTROY_SCHEDULED, DESTROYED, NOT_GRANTED } = Instance_KeyState;
 let operator: Clients;
 let app: Clients;
 let auditor: Clients;
@@ -97,6 +98,25 @@ describe('an instance under a customer’s root key', () => {
     expect((await read()).payload).toEqual(text('a value'));
   });
 
+  it('says that its imported material has expired, and when it is back', async () => {
+    const { ring, manager } = customer;
+    const material = newMaterial();
+    const { name } = await importKey(manager, material, 4, ring);
+    await grantUse(manager, name);
+    const tenant = await newTenantUnder(operator, name);
+    const read = await newReader(tenant);
+    await vi.waitFor(
+      async () => expect((await operator.instances.getInstance({ name: tenant.instance })).keyState).toBe(MATERIAL_EXPIRED),
+      { timeout: 6_000, interval: 50 },
+    );
+    await says(tenant, MATERIAL_EXPIRED, 'KEY_MATERIAL_EXPIRED');
+    expect(await properRefusalOf(read())).toMatchObject({ reason: 'KEY_MATERIAL_EXPIRED', metadata: { resource: name } });
+    const job = await newImportJob(manager, 3_600, newId('job'), ring);
+    await manager.imports.reimportMaterial({ name, version: 1, material: offerFor(job, material) });
+    await says(tenant, ENABLED);
+    expect((await read()).payload).toEqual(text('a value'));
+  }, 30_000);
+
   it('that another grant still covers loses nothing by one that is taken back', async () => {
     const { name } = await customer.newKey();
     const grant = await grantUse(customer.manager, name);
@@ -119,7 +139,7 @@ describe('an instance under a customer’s root key', () => {
       owner.query(`update instances set key_state = 'DESTROYED' where instance_uid = $1`, [tenant.instanceUid]),
     );
     // Any event of the key is enough.
-    await customer.manager.keyVersions.rotateRootKey({ name, primaryVersion: 1 });
+    await rotate(customer.manager, name);
     await says(tenant, ENABLED);
     await says(other, ENABLED);
   });
