@@ -1,6 +1,6 @@
-// A tenant to be purged: an instance with one group that has so many secrets, a few of them made as callers make them and
-// read back, all others rows of the same size straight into the tables.
-import { dialAs } from '../src/dev/clients.ts';
+// Tenants to be purged: one large group, with a few secrets made as callers make them and read back, and all others rows of the
+// same size straight into the tables; or many groups that fall due in the same second.
+import { dialAs, type Dialer } from '../src/dev/clients.ts';
 import { connect } from '../src/dev/provision.ts';
 import { spiffeIdOf, type Stack } from '../src/dev/stack.ts';
 import { Binding, BindingServiceService, CreateBindingRequest, Role } from '../src/gen/strongroom/secrets/v1/binding_service.ts';
@@ -10,7 +10,8 @@ import {
   DeleteSecretGroupRequest,
   SecretGroupServiceService,
 } from '../src/gen/strongroom/secrets/v1/secret_group_service.ts';
-import { doAll, type Resource, type World } from './operation.ts';
+import { loadGroups } from '../test/chaos/purge-load.ts';
+import { doAll, type World } from './operation.ts';
 import { CREATE, createOf } from './operations/creates.ts';
 import { READ, readOf } from './operations/reads.ts';
 
@@ -32,45 +33,64 @@ const FILL = `with made as (
     decode('01' || repeat(md5(v::text || secret_uid), 17) || repeat('00', 12), 'hex')
   from made, generate_series(1, $2::int) v`;
 
-export const makeTenant = async (world: World, instanceId: string, secrets: number): Promise<Resource> => {
+export interface Doomed {
+  /** Deletes it; answers the uids of its purges, which fall due within seconds. */
+  remove(): Promise<string[]>;
+}
+
+const newInstance = async (operator: Dialer, instanceId: string): Promise<Instance> => {
+  const instances = operator.dial(InstanceServiceService, 'store');
+  const instance = Instance.fromPartial({ retention: { seconds: 1n } });
+  return instances.createInstance(CreateInstanceRequest.fromPartial({ instanceId, instance, ...fresh() }), options());
+};
+
+/** Two chunks at a time. */
+const fill = async (stack: Stack, groupUid: string, secrets: number): Promise<void> => {
+  const chunks = Array.from({ length: Math.ceil(secrets / CHUNK) }, (_, i) => [i * CHUNK + 1, Math.min(secrets, (i + 1) * CHUNK)]).values();
+  const work = async (): Promise<void> => {
+    const client = await connect(stack, 'store', 'owner');
+    try {
+      for (const [from, to] of chunks) await client.query(FILL, [groupUid, VERSIONS, from, to]);
+    } finally {
+      await client.end();
+    }
+  };
+  await Promise.all([work(), work()]);
+};
+
+export const makeLargeGroup = async (world: World, instanceId: string, secrets: number): Promise<Doomed> => {
   const { stack } = world;
   await using operator = dialAs(stack, 'operator');
-  const group = await (async () => {
-    const instances = operator.dial(InstanceServiceService, 'store');
-    const groups = operator.dial(SecretGroupServiceService, 'store');
-    const bindings = operator.dial(BindingServiceService, 'store');
-    const instance = Instance.fromPartial({ retention: { seconds: 1n } });
-    const { name: parent } = await instances.createInstance(
-      CreateInstanceRequest.fromPartial({ instanceId, instance, ...fresh() }),
-      options(),
-    );
-    for (const role of [Role.WRITER, Role.SECRETS_READER]) {
-      const binding = Binding.fromPartial({ scope: parent, principal: spiffeIdOf('app'), role });
-      await bindings.createBinding(CreateBindingRequest.fromPartial({ binding, ...fresh() }), options());
-    }
-    return groups.createSecretGroup(CreateSecretGroupRequest.fromPartial({ parent, secretGroupId: 'doomed', ...fresh() }), options());
-  })();
+  const { name: parent } = await newInstance(operator, instanceId);
+  const bindings = operator.dial(BindingServiceService, 'store');
+  for (const role of [Role.WRITER, Role.SECRETS_READER]) {
+    const binding = Binding.fromPartial({ scope: parent, principal: spiffeIdOf('app'), role });
+    await bindings.createBinding(CreateBindingRequest.fromPartial({ binding, ...fresh() }), options());
+  }
+  const groups = operator.dial(SecretGroupServiceService, 'store');
+  const create = CreateSecretGroupRequest.fromPartial({ parent, secretGroupId: 'doomed', ...fresh() });
+  const { name, uid } = await groups.createSecretGroup(create, options());
 
-  const real = Array.from({ length: REAL }, (_, i) => createOf(group.name, `real-${i}`));
+  const real = Array.from({ length: REAL }, (_, i) => createOf(name, `real-${i}`));
   await doAll(world, CREATE, real);
   await doAll(
     world,
     READ,
     real.map(({ written }) => readOf(written)),
   );
-  const client = await connect(stack, 'store', 'owner');
-  try {
-    for (let from = 1; from <= secrets - REAL; from += CHUNK)
-      await client.query(FILL, [group.uid, VERSIONS, from, Math.min(secrets - REAL, from + CHUNK - 1)]);
-  } finally {
-    await client.end();
-  }
-  return { name: group.name, uid: group.uid };
+  await fill(stack, uid, secrets - REAL);
+  return {
+    remove: async () => {
+      await using caller = dialAs(stack, 'operator');
+      const request = DeleteSecretGroupRequest.fromPartial({ name, ...fresh() });
+      await caller.dial(SecretGroupServiceService, 'store').deleteSecretGroup(request, options());
+      return [uid];
+    },
+  };
 };
 
-export const deleteGroup = async (stack: Stack, name: string): Promise<void> => {
+export const makeManyGroups = async ({ stack }: World, instanceId: string, groups: number): Promise<Doomed> => {
   await using operator = dialAs(stack, 'operator');
-  await operator
-    .dial(SecretGroupServiceService, 'store')
-    .deleteSecretGroup(DeleteSecretGroupRequest.fromPartial({ name, ...fresh() }), options());
+  const { name: instance, uid: instanceUid } = await newInstance(operator, instanceId);
+  return { remove: () => loadGroups(stack, { instance, instanceUid }, groups) };
 };

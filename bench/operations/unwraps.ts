@@ -29,7 +29,7 @@ export const generateDeks = async (world: World, count: number): Promise<Wrapped
   const calls = groups.map(({ name, uid }): Prepared => {
     const requests = Array.from({ length: count }, (_, i) => ({
       scope: `scopes/${uid}`,
-      context: { instanceUid: instance.uid, resourceUid: randomUUID(), version: 1 },
+      context: { instanceUid: instance.uid, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) },
       callContext: { principal: spiffeIdOf('app'), resource: `${name}/secrets/seeded-${i}/versions/1`, correlationId: randomUUID() },
     }));
     return {

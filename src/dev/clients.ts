@@ -1,6 +1,7 @@
 // Clients of a running stack, as one of its callers.
 import { HealthCheckResponse_ServingStatus, HealthService } from '../gen/grpc/health/v1/health.ts';
 import { dial, type ClientOf } from '../kernel/client.ts';
+import type { Reason } from '../kernel/errors.ts';
 import { parseSpiffeId } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import type { ServiceDefinition } from '../kernel/table.ts';
@@ -11,6 +12,14 @@ export interface Dialer extends AsyncDisposable {
   dial<S extends ServiceDefinition>(definition: S, service: Service): ClientOf<S>;
 }
 
+/** What a call is refused with when the service cannot be reached. */
+const UNREACHABLE: Readonly<Record<Service, Reason>> = {
+  audit: 'AUDIT_UNAVAILABLE',
+  keys: 'KEYS_UNAVAILABLE',
+  store: 'DATABASE_UNAVAILABLE',
+  worker: 'DATABASE_UNAVAILABLE',
+};
+
 export const dialAs = (stack: Stack, caller: Caller): Dialer => {
   const tls = openTls(tlsFilesOf(stack, caller), openLog('dev', 'silent'));
   const opened: AsyncDisposable[] = [tls];
@@ -18,7 +27,7 @@ export const dialAs = (stack: Stack, caller: Caller): Dialer => {
     dial: (definition, service) => {
       const spiffeId = parseSpiffeId(spiffeIdOf(service));
       if (!spiffeId) throw new Error(`${service} has no SPIFFE ID`);
-      const client = dial(definition, { address: addressOf(stack, service), spiffeId }, tls, 'DATABASE_UNAVAILABLE');
+      const client = dial(definition, { address: addressOf(stack, service), spiffeId }, tls, UNREACHABLE[service]);
       opened.push(client);
       return client;
     },

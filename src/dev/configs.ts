@@ -70,6 +70,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
     'strongroom.keys.v1.RegistrationService/SetRetention': [store],
     'strongroom.keys.v1.KeyEventService': [store],
+    'strongroom.keys.v1.ScopeService': [store],
     // Grants decide.
     'strongroom.keys.v1.RegistrationService': ['*'],
     'strongroom.keys.v1.ImportService': ['*'],
@@ -82,6 +83,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   administrators: [operator],
   provisioners: [store],
   purgers: [worker],
+  deputies: { [worker]: [store], [operator]: [store] },
   tokenKeyFile: keyFile('token.key'),
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
@@ -98,6 +100,7 @@ const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   tokenKeyFile: keyFile('token.key'),
   // Short, so that a purge can be watched.
   retention: { default: '3s', minimum: '1s', maximum: '90d' },
+  rekeyAfterPurge: null,
 });
 
 const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({

@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { portsOf, type Ports } from './ports.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
+/** The program of every service. */
+export const MAIN = join(ROOT, 'src/main.ts');
 export const TRUST_DOMAIN = 'strongroom.internal';
 export const HOST = '127.0.0.1';
 

@@ -12,9 +12,20 @@ import { assertFree } from './ports.ts';
 import { dataFolderOf, removeData } from './postgres-place.ts';
 import { knownPostgres, openPostgres, startPostgres } from './postgres.ts';
 import { isCurrent, launch, markCurrent, pidOf, stop, waitFor, type Known, type Program } from './processes.ts';
-import { addressOf, HOST, PARTS, ROOT, SERVICES, silent, tlsFilesOf, type Part, type Say, type Service, type Stack } from './stack.ts';
-
-const MAIN = join(ROOT, 'src/main.ts');
+import {
+  addressOf,
+  HOST,
+  MAIN,
+  PARTS,
+  ROOT,
+  SERVICES,
+  silent,
+  tlsFilesOf,
+  type Part,
+  type Say,
+  type Service,
+  type Stack,
+} from './stack.ts';
 
 const known = (stack: Stack, name: Part): Known =>
   name === 'postgres'

@@ -79,6 +79,10 @@ const mapError = (error: unknown): unknown => {
   if (state === '40001' || state === '40P01' || state === '55P03')
     return new AppError('CONFLICT', 'another change was under way; try again', { cause: error });
   if (state === '57014' || state === '25P03') return new AppError('DEADLINE_EXCEEDED', 'the database took too long', { cause: error });
+  if (state === '53100')
+    return new AppError('DATABASE_UNAVAILABLE', 'the disk of the database is full; nothing was changed, make room there and try again', {
+      cause: error,
+    });
   if (state.startsWith('57') || state.startsWith('08') || state.startsWith('53')) return unavailable(error);
   return error;
 };

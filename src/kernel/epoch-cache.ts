@@ -17,8 +17,8 @@ export interface EpochCache<Value> {
   /** To be called after a change made here. */
   expire(): void;
   get(key: string): Promise<Value>;
-  /** It is loaded again when it is next asked for. */
-  forget(key: string): void;
+  /** Lets go of what `get` gave, if it is still there: what it was loaded from has changed. */
+  forget(key: string, loaded: Promise<Value>): void;
 }
 
 export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCacheOptions<Value>): EpochCache<Value> => {
@@ -33,6 +33,9 @@ export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCach
   return {
     confirm: () => epoch.confirm(),
     expire: () => epoch.expire(),
+    forget: (key, loaded) => {
+      if (entries.get(key) === loaded) remove(key);
+    },
     get: (key) => {
       const known = entries.get(key);
       if (known) return known;
@@ -45,6 +48,5 @@ export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCach
       loading.then(() => epoch.generation !== generation && forget(), forget);
       return loading;
     },
-    forget: remove,
   };
 };

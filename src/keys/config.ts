@@ -26,6 +26,14 @@ export const keysConfig = z.strictObject({
     .default({ deadline: 60_000 }),
   /** The shortest interval of a rotation policy. */
   rotationMinimum: durationSchema.default(86_400_000),
+  /** Who may look at and destroy the scopes of which other services: the one that ends what another one has begun. */
+  deputies: z.record(spiffeIdSchema, z.array(spiffeIdSchema).min(1)).default({}),
+  scopeCache: z
+    .strictObject({
+      /** Scopes whose keys are held in memory, at most. */
+      max: z.int().min(1),
+    })
+    .default({ max: 100_000 }),
   /** The keys that seal the root keys of the soft backend. */
   masterKeys: z.strictObject({
     /** A folder of their own, the same for all replicas, in no backup of the database. */

@@ -3,10 +3,10 @@ import type { CallContext, DekContext, ItemError } from '../gen/strongroom/keys/
 import { invalid, toAppError, type AppError } from '../kernel/errors.ts';
 import type { Call, EntryDraft } from '../kernel/table.ts';
 import { factsOf } from './call-context.ts';
-import type { DekPlace } from './dek.ts';
+import { MAX_ADDITIONAL_BYTES, type DekPlace, type ScopeKey } from './dek.ts';
 import type { Keys } from './keys.ts';
+import type { Lend, Need } from './scope-keys.ts';
 import { parseScope, parseUuid, scopeName } from './names.ts';
-import type { Lend } from './scope-keys.ts';
 
 export const MAX_ITEMS = 1000;
 const MAX_VERSION = 2 ** 31 - 1;
@@ -15,50 +15,77 @@ export interface DekRequest {
   scope: string;
   context?: DekContext | undefined;
   callContext?: CallContext | undefined;
+  targetScope?: string;
 }
 
 const parsePlace = ({ scope, context }: DekRequest): DekPlace => {
   const scopeUid = parseScope(scope, 'scope');
   if (!context) throw invalid('context', 'is required');
-  const { version } = context;
+  const { version, additionalData } = context;
   if (version < 1 || version > MAX_VERSION) throw invalid('context.version', 'must be 1 or more');
+  if (additionalData.length > MAX_ADDITIONAL_BYTES)
+    throw invalid('context.additional_data', `must be at most ${MAX_ADDITIONAL_BYTES} bytes; bind a digest of what is longer`);
   return {
     scopeUid,
     instanceUid: parseUuid(context.instanceUid, 'context.instance_uid'),
     resourceUid: parseUuid(context.resourceUid, 'context.resource_uid'),
     version,
+    additionalData,
   };
 };
 
-const draftOf = (request: DekRequest, place: DekPlace): EntryDraft => ({
+/** The place under another scope, if one is named; under its own otherwise. */
+const parseTarget = ({ targetScope = '' }: DekRequest, place: DekPlace): DekPlace =>
+  targetScope === '' ? place : { ...place, scopeUid: parseScope(targetScope, 'target_scope') };
+
+const draftOf = (request: DekRequest, place: DekPlace, target: DekPlace): EntryDraft => ({
   resource: scopeName(place.scopeUid),
   ...factsOf(request.callContext),
   instanceUid: place.instanceUid,
-  attributes: { scope: place.scopeUid, version: String(place.version) },
+  attributes: {
+    scope: place.scopeUid,
+    version: String(place.version),
+    ...(target === place ? {} : { target: target.scopeUid }),
+  },
 });
 
-/** What is done with a scope's key, and how. */
-export interface Use<Request, Response> {
-  operation: 'wrap' | 'unwrap';
-  run: (scopeKey: Buffer, place: DekPlace, request: Request) => Response;
+/** An item, parsed, and the keys that it may use. */
+export interface Item {
+  readonly place: DekPlace;
+  /** Where to wrap it: the same, but where a call names another scope. */
+  readonly target: DekPlace;
+  /** Lends the key of the place's scope to `use`, which must not keep it. */
+  readonly lend: <T>(place: DekPlace, need: Need, use: (scopeKey: ScopeKey) => T) => Promise<T>;
 }
 
-const useKey = <Request, Response>(lend: Lend, request: Request, place: DekPlace, use: Use<Request, Response>): Promise<Response> =>
-  lend(place.scopeUid, use.operation, (scopeKey, instanceUid) => {
-    if (instanceUid !== place.instanceUid) throw invalid('context.instance_uid', 'is not the instance of the scope');
-    return use.run(scopeKey, place, request);
-  });
+/** What a call does with each of its items. */
+export type Work<Request, Response> = (item: Item, request: Request) => Promise<Response>;
+
+const parseItem = (lend: Lend, request: DekRequest): Item & { draft: EntryDraft } => {
+  const place = parsePlace(request);
+  const target = parseTarget(request, place);
+  return {
+    place,
+    target,
+    draft: draftOf(request, place, target),
+    lend: ({ scopeUid, instanceUid }, need, use) =>
+      lend(scopeUid, need, (scopeKey, owner) => {
+        if (owner !== instanceUid) throw invalid('context.instance_uid', 'is not the instance of the scope');
+        return use(scopeKey);
+      }),
+  };
+};
 
 /** A call with one item: what fails it fails the call. */
 export const runOne = async <Request extends DekRequest, Response>(
   keys: Keys,
   request: Request,
   call: Call,
-  use: Use<Request, Response>,
+  work: Work<Request, Response>,
 ): Promise<Response> => {
-  const place = parsePlace(request);
-  call.annotate(draftOf(request, place));
-  return useKey(await keys.scopeKeys.confirm(call), request, place, use);
+  const item = parseItem(await keys.scopeKeys.confirm(call), request);
+  call.annotate(item.draft);
+  return work(item, request);
 };
 
 type Outcome<Response> = { $case: 'response'; value: Response } | { $case: 'error'; value: ItemError };
@@ -74,7 +101,7 @@ export const runBatch = async <Request extends DekRequest, Response>(
   keys: Keys,
   requests: readonly Request[],
   call: Call,
-  use: Use<Request, Response>,
+  work: Work<Request, Response>,
 ): Promise<{ outcome: Outcome<Response> }[]> => {
   if (requests.length === 0 || requests.length > MAX_ITEMS) throw invalid('requests', `must be 1 to ${MAX_ITEMS}`);
   const lend = await keys.scopeKeys.confirm(call);
@@ -82,9 +109,9 @@ export const runBatch = async <Request extends DekRequest, Response>(
   const run = async (request: Request, i: number): Promise<{ outcome: Outcome<Response> }> => {
     drafts[i] = {};
     try {
-      const place = parsePlace(request);
-      drafts[i] = draftOf(request, place);
-      return { outcome: { $case: 'response', value: await useKey(lend, request, place, use) } };
+      const item = parseItem(lend, request);
+      drafts[i] = item.draft;
+      return { outcome: { $case: 'response', value: await work(item, request) } };
     } catch (thrown) {
       const error = toAppError(thrown, call.correlationId);
       // A dead database is no fault of an item; and the log must have its cause.

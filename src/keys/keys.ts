@@ -27,4 +27,6 @@ export interface Keys {
   readonly rotationMinimumSeconds: number;
   /** After a change made here that has raised the epoch: it counts for the next call here. */
   readonly revoked: (epoch: bigint) => void;
+  /** Whether this scope is there for who calls: his own, or one of a service whose deputy he is. */
+  readonly isVisible: (scope: { service: string }, principal: SpiffeId) => boolean;
 }

@@ -9,6 +9,7 @@ import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
@@ -22,7 +23,6 @@ import { expiryChore } from './expiry.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
 import { openMasterKeys } from './master-keys.ts';
-import { openOwnEvents } from './own-event.ts';
 import { openReplay } from './replay.ts';
 import { moveChore, policyChore } from './rotation.ts';
 import { openScopeKeys } from './scope-keys.ts';
@@ -30,6 +30,7 @@ import { registrations } from './service.ts';
 import { openSoftBackend } from './soft.ts';
 import { openUsage } from './usage.ts';
 import { openVersionUses } from './version-uses.ts';
+import { visibilityOf } from './visibility.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -78,7 +79,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   );
   replay.onDone(() => chores.kick());
   const usage = stack.use(openUsage(db, log));
-  const scopeKeys = openScopeKeys(db, backend, replay, uses.note, usage.count);
+  const scopeKeys = openScopeKeys({ db, backend, epochs: replay, used: uses.note, counted: usage.count, max: config.scopeCache.max });
   const authorization = openAuthorization(db, replay, config, () => replay.assertDone());
   const keys: Keys = {
     db,
@@ -97,6 +98,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       scopeKeys.raised(epoch);
       authorization.grantsChanged();
     },
+    isVisible: visibilityOf(config.deputies),
   };
   stack.use(
     await serve({

@@ -130,13 +130,16 @@ export const toScope = (row: ScopeRow): Scope => ({
   rootKey: rootKeyName({ keyRing: row.key_ring, key: row.key_id }),
   rootKeyVersion: row.key_version,
   instanceUid: row.instance_uid,
-  state: row.wrapped_key ? Scope_State.ENABLED : Scope_State.DESTROYED,
+  state: row.destroy_time ? Scope_State.DESTROYED : Scope_State.ENABLED,
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   retained: row.retained,
   rootKeyState: RootKey_State[row.key_state],
   granted: row.granted,
   materialExpired: row.is_expired,
+  primaryVersion: row.primary_version,
+  livingVersions: row.living_versions,
+  service: row.service,
 });
 
 export const toRegistration = (row: RegistrationRow): Registration => ({

@@ -108,6 +108,12 @@ export const parseUuid = (text: string, field: string): string => {
   return text;
 };
 
+/** The number of a version. */
+export const parseVersionNumber = (version: number, field: string): number => {
+  if (version < 1) throw invalid(field, 'must be 1 or more');
+  return version;
+};
+
 export const keyRingName = ({ keyRing }: KeyRingPath): string => `keyRings/${keyRing}`;
 export const grantName = (uid: string): string => `grants/${uid}`;
 export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/${keyRing}/keys/${key}`;

@@ -5,9 +5,9 @@ import { setImmediate as yieldToCalls } from 'node:timers/promises';
 import type { Db, Queryable } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
+import type { OwnEvent } from '../kernel/own-event.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import { importJobName, NIL, rootKeyName, scopeName } from './names.ts';
-import type { OwnEvent } from './own-event.ts';
 import { rewrapScopeKey } from './scope-keys.ts';
 import { expireImportJob, lockSealedJobs, updateSealedKey } from './sql/import-jobs.ts';
 import { holdCurrent, tryLead } from './sql/master-keys.ts';
@@ -38,7 +38,7 @@ const CALL_MS = 10_000;
 
 const isCorrupted = (error: unknown): boolean => error instanceof AppError && error.reason === 'DATA_CORRUPTED';
 
-export const BEGIN: Place = { keyUid: NIL, version: 0, scopeUid: NIL };
+export const BEGIN: Place = { keyUid: NIL, version: 0, scopeUid: NIL, scopeVersion: 0 };
 
 export interface Renewal {
   /** Where the next step goes on; undefined at the end. */
@@ -72,14 +72,14 @@ export const moveSome = async (
   place: Place,
 ): Promise<Move> => {
   const rows = await lockScopes(tx, place, SCOPES);
-  const moved: { scopeUid: string; wrappedKey: Buffer }[] = [];
+  const moved: { scopeUid: string; version: number; wrappedKey: Buffer }[] = [];
   const stuck: string[] = [];
   for (const [i, row] of rows.entries()) {
     if (i % AT_ONCE === 0) await yieldToCalls();
-    const { scope_uid: scopeUid, instance_uid: instanceUid, wrapped_key: wrapped } = row;
+    const { scope_uid: scopeUid, instance_uid: instanceUid, version, wrapped_key: wrapped } = row;
     try {
-      const wrappedKey = await rewrapScopeKey(keys.backend, { from, to, scopeUid, instanceUid, wrapped }, Date.now() + CALL_MS);
-      moved.push({ scopeUid, wrappedKey });
+      const wrappedKey = await rewrapScopeKey(keys.backend, { from, to, scopeUid, instanceUid, version, wrapped }, Date.now() + CALL_MS);
+      moved.push({ scopeUid, version, wrappedKey });
     } catch (error) {
       if (!isCorrupted(error)) throw error;
       stuck.push(scopeName(scopeUid));
@@ -87,7 +87,7 @@ export const moveSome = async (
   }
   if (moved.length > 0) await moveScopes(tx, to.version, moved);
   const last = rows.length === SCOPES ? rows.at(-1) : undefined;
-  return { next: last && { ...place, scopeUid: last.scope_uid }, stuck, moved: moved.length };
+  return { next: last && { ...place, scopeUid: last.scope_uid, scopeVersion: last.version }, stuck, moved: moved.length };
 };
 
 /** One step; undefined if another replica is at it. */
@@ -98,7 +98,7 @@ export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, own
     if (!old) return { next: undefined, stuck: [] };
     const from: RootKeyRef = { keyUid: old.key_uid, version: old.version, ref: old.ref };
     const to = await targetOf(keys, tx, old, from);
-    const after: Place = { keyUid: from.keyUid, version: from.version + 1, scopeUid: NIL };
+    const after: Place = { ...BEGIN, keyUid: from.keyUid, version: from.version + 1 };
     if (!to) {
       // Without its material nothing can be moved. What is left of it goes under the current master key as it is.
       await holdCurrent(tx);
@@ -106,7 +106,7 @@ export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, own
       return { next: after, stuck: [] };
     }
     const isSame = place.keyUid === from.keyUid && place.version === from.version;
-    const here: Place = { keyUid: from.keyUid, version: from.version, scopeUid: isSame ? place.scopeUid : NIL };
+    const here: Place = isSame ? place : { ...BEGIN, keyUid: from.keyUid, version: from.version };
     const { next, stuck, moved } = await moveSome(keys, tx, from, to, here);
     await recordWraps(tx, to.keyUid, to.version, moved);
     if (next) return { next, stuck };

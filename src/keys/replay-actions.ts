@@ -3,10 +3,11 @@ import type { Db, Queryable } from '../kernel/db.ts';
 import type { KeyBackend } from './backend.ts';
 import type { KeyFiles } from './key-files.ts';
 import { requireMasterKeys } from './master-keys.ts';
-import { destroyScopes, disableRootKeys, lockVersions, removeGrants } from './sql/confirmed.ts';
+import { disableRootKeys, lockVersions, removeGrants } from './sql/confirmed.ts';
 import { insertPrevious, lead, recordDestroyed } from './sql/master-keys.ts';
 import { destroyRootKey } from './sql/life-cycle.ts';
-import { raiseEpoch } from './sql/scopes.ts';
+import { destroyScopeVersions } from './sql/scope-versions.ts';
+import { destroyScopes, raiseEpoch } from './sql/scopes.ts';
 import { forgetUses } from './sql/usage.ts';
 
 export interface Applying {
@@ -43,6 +44,27 @@ const scopes = ({ db }: Applying, entries: readonly Recorded[]): Promise<number>
     await raiseBeyond(tx, entries);
     return count;
   });
+
+/** Also of a version that is primary here, because the one after it came later than the backup. */
+const scopeVersions = ({ db }: Applying, entries: readonly Recorded[]): Promise<number> =>
+  db.transaction(async (tx) => {
+    const named = entries.map(({ attributes }) => ({
+      scopeUid: attributes.get('scope') ?? '',
+      version: Number(attributes.get('version')),
+    }));
+    const count = await destroyScopeVersions(
+      tx,
+      named.filter(({ scopeUid, version }) => scopeUid !== '' && version > 0),
+    );
+    await raiseBeyond(tx, entries);
+    return count;
+  });
+
+/** A rotation takes nothing away and cannot be made again, but it has raised the epoch too. */
+const rotations = async ({ db }: Applying, entries: readonly Recorded[]): Promise<number> => {
+  await db.transaction((tx) => raiseBeyond(tx, entries));
+  return 0;
+};
 
 const rootKeys = ({ db, backend }: Applying, entries: readonly Recorded[]): Promise<number> =>
   db.transaction(async (tx) => {
@@ -114,6 +136,8 @@ const masterKeys = async ({ db, files }: Applying, entries: readonly Recorded[])
 /** By the action of the entries, in the order in which they are made. */
 export const APPLY = {
   'keys.scope.destroy': scopes,
+  'keys.scope.version.destroy': scopeVersions,
+  'keys.scope.rotate': rotations,
   'keys.rootkey.destroy': rootKeys,
   'keys.rootkey.material.expire': expiredMaterial,
   'keys.grant.delete': grants,

@@ -6,9 +6,9 @@ import type { Log } from '../kernel/log.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import type { Chore } from './chores.ts';
-import { NIL, rootKeyName } from './names.ts';
-import type { OwnEvent } from './own-event.ts';
-import { moveSome } from './renewal.ts';
+import { rootKeyName } from './names.ts';
+import type { OwnEvent } from '../kernel/own-event.ts';
+import { BEGIN, moveSome, type Place } from './renewal.ts';
 import { addKeyEvents } from './sql/key-events.ts';
 import { holdCurrent } from './sql/master-keys.ts';
 import { addVersion } from './sql/renewal.ts';
@@ -57,20 +57,20 @@ export const policyChore = (db: Db, backend: KeyBackend, ownEvent: OwnEvent): Ch
 });
 
 /** Where the move of a key's scopes has come to in this process; another one begins from the start, and finds little to do. */
-type Places = Map<string, { version: number; scopeUid: string }>;
+type Places = Map<string, Place>;
 
 const moveOn = async (backend: KeyBackend, tx: Queryable, key: MovingKey, places: Places, log: Log): Promise<boolean> => {
   const keyUid = key.key_uid;
-  const place = places.get(keyUid) ?? { version: 0, scopeUid: NIL };
+  const place = places.get(keyUid) ?? { ...BEGIN, keyUid };
   const old = await selectVersionToLeave(tx, key, place.version);
   if (!old) return false;
   const from: RootKeyRef = { keyUid, ...old };
   const to: RootKeyRef = { keyUid, version: key.primary_version, ref: key.primary_ref };
-  const scopeUid = old.version === place.version ? place.scopeUid : NIL;
-  const { next, stuck, moved } = await moveSome({ backend }, tx, from, to, { keyUid, version: old.version, scopeUid });
+  const here = old.version === place.version ? place : { ...BEGIN, keyUid, version: old.version };
+  const { next, stuck, moved } = await moveSome({ backend }, tx, from, to, here);
   await recordWraps(tx, keyUid, to.version, moved);
   for (const resource of stuck) log.error({ resource }, 'this scope key does not open, and stays under its old root key version');
-  places.set(keyUid, next ?? { version: old.version + 1, scopeUid: NIL });
+  places.set(keyUid, next ?? { ...BEGIN, keyUid, version: old.version + 1 });
   return true;
 };
 

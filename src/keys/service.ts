@@ -2,6 +2,7 @@
 // rings, root keys and grants are in service-root-keys.ts, imports in service-import.ts, registrations and events in
 // service-registrations.ts.
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Guarded } from './access.ts';
 import { named, runWith } from './guarded.ts';
@@ -9,13 +10,18 @@ import type { Keys } from './keys.ts';
 import { parseScope, parseUuid, scopeName } from './names.ts';
 import { batchGenerateDeks } from './rpc/batch-generate-deks.ts';
 import { batchGetScopes } from './rpc/batch-get-scopes.ts';
+import { batchRewrapDeks } from './rpc/batch-rewrap-deks.ts';
 import { batchUnwrapDeks } from './rpc/batch-unwrap-deks.ts';
 import { createScope } from './rpc/create-scope.ts';
+import { destroyScopeKeyVersion } from './rpc/destroy-scope-key-version.ts';
 import { destroyScope } from './rpc/destroy-scope.ts';
 import { generateDek } from './rpc/generate-dek.ts';
 import { getScope } from './rpc/get-scope.ts';
+import { rewrapDek } from './rpc/rewrap-dek.ts';
+import { rotateScopeKey } from './rpc/rotate-scope-key.ts';
 import { unwrapDek } from './rpc/unwrap-dek.ts';
 import { registrationRegistrations } from './service-registrations.ts';
+import { wrapDek } from './rpc/wrap-dek.ts';
 import { importRegistrations } from './service-import.ts';
 import { rootKeyRegistrations } from './service-root-keys.ts';
 
@@ -74,6 +80,20 @@ export const registrations = (keys: Keys): Registration[] => {
         limits: metadata,
         handler: run(unwrapDek),
       },
+      wrapDek: {
+        action: 'keys.dek.wrap',
+        resource: (r) => inScope(r.scope),
+        audit: 'read',
+        limits: metadata,
+        handler: run(wrapDek),
+      },
+      rewrapDek: {
+        action: 'keys.dek.rewrap',
+        resource: (r) => inScope(r.scope),
+        audit: 'read',
+        limits: metadata,
+        handler: run(rewrapDek),
+      },
       batchGenerateDeks: {
         action: 'keys.dek.generate',
         resource: manyScopes,
@@ -87,6 +107,29 @@ export const registrations = (keys: Keys): Registration[] => {
         audit: 'read',
         limits: batch,
         handler: run(batchUnwrapDeks),
+      },
+      batchRewrapDeks: {
+        action: 'keys.dek.rewrap',
+        resource: manyScopes,
+        audit: 'read',
+        limits: batch,
+        handler: run(batchRewrapDeks),
+      },
+    }),
+    register(ScopeServiceService, {
+      rotateScopeKey: {
+        action: 'keys.scope.rotate',
+        resource: (r) => named(r.name, parseScope),
+        audit: 'write',
+        limits: metadata,
+        handler: run(rotateScopeKey),
+      },
+      destroyScopeKeyVersion: {
+        action: 'keys.scope.version.destroy',
+        resource: (r) => named(r.name, parseScope),
+        audit: 'write',
+        limits: metadata,
+        handler: run(destroyScopeKeyVersion),
       },
     }),
   ];

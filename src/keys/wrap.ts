@@ -4,7 +4,7 @@
 // Wrapped key: salt (32) ‖ commitment (32) ‖ ciphertext (as long as the key) ‖ tag (16); 112 bytes for a key of 32.
 // HKDF-SHA-256 (RFC 5869) of the wrapping key, with the salt and the context as info, gives 64 bytes: the one-time key of
 // AES-256-GCM (SP 800-38D; IV of zeros, the context as additional data) and the commitment.
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export const KEY_BYTES = 32;
 export const WRAPPED_BYTES = 112;
@@ -12,7 +12,7 @@ const SALT_BYTES = 32;
 const TAG_BYTES = 16;
 const IV = Buffer.alloc(12);
 
-/** What a wrapped key is for: a label, then fields of fixed length. */
+/** What a wrapped key is for: a label, then fields of fixed length; one of another length comes last, behind its length. */
 export const contextOf = (label: string, ...fields: readonly Buffer[]): Buffer =>
   Buffer.concat([Buffer.from(label, 'latin1'), Buffer.of(0), ...fields]);
 
@@ -24,16 +24,20 @@ export const u32 = (number: number): Buffer => {
   return bytes;
 };
 
+/** HKDF from its two steps: the library's own takes no info above 1 KiB. */
 const derive = (kek: Buffer, salt: Buffer, context: Buffer) => {
-  const okm = Buffer.from(hkdfSync('sha256', kek, salt, context, 2 * KEY_BYTES));
-  return { okm, key: okm.subarray(0, KEY_BYTES), commitment: okm.subarray(KEY_BYTES) };
+  const prk = createHmac('sha256', salt).update(kek).digest();
+  const key = createHmac('sha256', prk).update(context).update(Buffer.of(1)).digest();
+  const commitment = createHmac('sha256', prk).update(key).update(context).update(Buffer.of(2)).digest();
+  prk.fill(0);
+  return { key, commitment };
 };
 
 export const wrapKey = (kek: Buffer, plain: Buffer, context: Buffer, salt: Buffer = randomBytes(SALT_BYTES)): Buffer => {
-  const { okm, key, commitment } = derive(kek, salt, context);
+  const { key, commitment } = derive(kek, salt, context);
   const cipher = createCipheriv('aes-256-gcm', key, IV).setAAD(context);
   const wrapped = Buffer.concat([salt, commitment, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
-  okm.fill(0);
+  key.fill(0);
   return wrapped;
 };
 
@@ -44,7 +48,7 @@ export const unwrapKey = (kek: Buffer, wrapped: Buffer, context: Buffer): Buffer
 /** The same for a key of any length, such as a private one. */
 export const unwrapLong = (kek: Buffer, wrapped: Buffer, context: Buffer): Buffer | undefined => {
   if (wrapped.length <= SALT_BYTES + KEY_BYTES + TAG_BYTES) return undefined;
-  const { okm, key, commitment } = derive(kek, wrapped.subarray(0, SALT_BYTES), context);
+  const { key, commitment } = derive(kek, wrapped.subarray(0, SALT_BYTES), context);
   try {
     if (!timingSafeEqual(commitment, wrapped.subarray(SALT_BYTES, SALT_BYTES + KEY_BYTES))) return undefined;
     const decipher = createDecipheriv('aes-256-gcm', key, IV, { authTagLength: TAG_BYTES }).setAAD(context);
@@ -55,6 +59,6 @@ export const unwrapLong = (kek: Buffer, wrapped: Buffer, context: Buffer): Buffe
   } catch {
     return undefined;
   } finally {
-    okm.fill(0);
+    key.fill(0);
   }
 };

@@ -15,4 +15,6 @@ export const storeConfig = z.strictObject({
   retention: z
     .strictObject({ default: durationSchema, minimum: durationSchema, maximum: durationSchema.default(90 * 86_400_000) })
     .refine((r) => r.minimum <= r.default && r.default <= r.maximum, 'default must be from minimum to maximum'),
+  /** When something is purged or destroyed in a group, its key is replaced as soon as it is this old; null: on request only. */
+  rekeyAfterPurge: durationSchema.nullable().default(30 * 86_400_000),
 });

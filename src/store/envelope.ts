@@ -21,6 +21,7 @@ import { corrupted } from './payload.ts';
 const FORMAT = 1;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
+const NONE = Buffer.alloc(0);
 
 /** Where a payload belongs; bound into it and into its DEK. */
 export interface Place {
@@ -68,7 +69,12 @@ export const openWith = (dek: Buffer, place: Place, sealed: Buffer): Buffer => {
   }
 };
 
-const contextOf = (place: Place): DekContext => ({ instanceUid: place.instanceUid, resourceUid: place.secretUid, version: place.version });
+const contextOf = (place: Place): DekContext => ({
+  instanceUid: place.instanceUid,
+  resourceUid: place.secretUid,
+  version: place.version,
+  additionalData: NONE,
+});
 const callContextOf = (call: Call): CallContext => ({
   principal: call.principal,
   resource: call.facts.resource ?? call.resource,

@@ -1,5 +1,5 @@
 // What the tables say a call acts on: a name, and the right that it needs where the name is.
-import type { Call } from '../kernel/table.ts';
+import { METADATA_LIMITS, type Call, type StreamLimits } from '../kernel/table.ts';
 import type { Guarded, Permission, Scope } from './access.ts';
 import type { Store } from './store.ts';
 
@@ -10,6 +10,8 @@ export const on = (permission: Permission, name: string, parse: (name: string) =
   scope: parse(name),
 });
 export const system = (permission: Permission, name: string): Guarded => ({ name, permission, scope: 'system' });
+
+export const WATCH_LIMITS: StreamLimits = { requestBytes: METADATA_LIMITS.requestBytes, longestMs: 10 * 60_000 };
 
 /** Handlers take the store first. */
 export const runWith =

@@ -5,13 +5,16 @@ import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_servi
 import { KeyEventServiceService } from '../gen/strongroom/keys/v1/key_event_service.ts';
 import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
 import { RegistrationServiceService } from '../gen/strongroom/keys/v1/registration_service.ts';
+import { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
+import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
@@ -19,8 +22,9 @@ import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
 import { openKeyEvents } from './key-events.ts';
-import { purgeLookout } from './lookout.ts';
 import { openScopeRetention } from './scope-retention.ts';
+import { purgeLookout, rekeyLookout } from './lookout.ts';
+import { openRekeys } from './rekeys.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
 
@@ -35,6 +39,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   await using stack = new AsyncDisposableStack();
   const log = openLog(config.service, config.log.level);
   const tls = stack.use(openTls(config.tls, log));
+  const self = ownIdentity(tls.current.cert, config.trustDomain);
   const db = openServiceDb(config.database, log);
   stack.defer(() => db.close());
   await requireSchema(db, MIGRATIONS);
@@ -46,7 +51,10 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const registered = stack.use(dial(RegistrationServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const scopeRetention = stack.use(openScopeRetention({ db, scopes, registrations: registered, log }));
   stack.use(openKeyEvents({ db, scopes, events, opened: () => scopeRetention.suspect(), log }));
+  const scopeKeys = stack.use(dial(ScopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const relay = stack.use(openRelay(db, auditor, log));
+  const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self), log };
+  const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
 
@@ -54,6 +62,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     db,
     keys,
     scopes,
+    scopeKeys,
     envelope: openEnvelope(scopes),
     auditor,
     relay,
@@ -65,6 +74,8 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     },
     scopeRetention,
     lookAtPurge: purgeLookout(db),
+    lookAtRekey: rekeyLookout(db),
+    rekeys,
     bindingsChanged,
     digestKey: derive(tokenKey, 'digest'),
   };

@@ -3,7 +3,12 @@ import { Binding, Role as RoleMessage } from '../gen/strongroom/secrets/v1/bindi
 import { Hold } from '../gen/strongroom/secrets/v1/hold_service.ts';
 import { Instance, Instance_KeyState, Instance_State } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { Purge, Purge_State, QueueStatus } from '../gen/strongroom/secrets/v1/purge_service.ts';
-import { SecretGroup, SecretGroup_State } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
+import {
+  SecretGroup,
+  SecretGroup_State,
+  SecretGroupKeyRotation,
+  SecretGroupKeyRotation_State,
+} from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { EFFECTS } from './hold.ts';
 import { UNREADABLE } from './key-state.ts';
@@ -14,6 +19,7 @@ import type { BindingRow } from './sql/bindings.ts';
 import type { HoldRow } from './sql/holds.ts';
 import type { InstanceRow } from './sql/instances.ts';
 import type { PurgeRow, QueueRow } from './sql/purges.ts';
+import type { RekeyRow } from './sql/rekeys.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow } from './sql/secrets.ts';
@@ -66,7 +72,20 @@ export const toGroup = (row: GroupRow): SecretGroup => ({
   displayName: row.display_name,
   labels: mapOf(row.labels),
   etag: etagOf(row.group_uid, row.revision),
+  keyVersion: row.key_version,
   ...times(row),
+});
+
+export const toRekey = (row: RekeyRow): SecretGroupKeyRotation => ({
+  secretGroup: groupName({ instance: id(row.instance_id), group: id(row.group_id) }),
+  state: SecretGroupKeyRotation_State[row.state],
+  keyVersion: row.new_version ?? 0,
+  totalCount: row.total,
+  doneCount: row.done,
+  startTime: row.start_time,
+  endTime: row.end_time ?? undefined,
+  startedBy: row.started_by,
+  lastError: row.last_error,
 });
 
 export const toSecret = (row: SecretRow): Secret => ({

@@ -1,9 +1,9 @@
 // The table's part about deletion: what stands against it, and what becomes of it.
 import { HoldServiceService } from '../gen/strongroom/secrets/v1/hold_service.ts';
 import { PurgeServiceService } from '../gen/strongroom/secrets/v1/purge_service.ts';
-import { METADATA_LIMITS as metadata, register, type Registration, type StreamLimits } from '../kernel/table.ts';
+import { METADATA_LIMITS as metadata, register, type Registration } from '../kernel/table.ts';
 import type { Scope } from './access.ts';
-import { on, runWith, system } from './guarded.ts';
+import { on, runWith, system, WATCH_LIMITS as watch } from './guarded.ts';
 import { parseDeletable, parseHold, parsePurge, parseResource } from './names.ts';
 import { createHold } from './rpc/create-hold.ts';
 import { deleteHold } from './rpc/delete-hold.ts';
@@ -15,8 +15,6 @@ import { listHolds } from './rpc/list-holds.ts';
 import { listPurges } from './rpc/list-purges.ts';
 import { watchPurge } from './rpc/watch-purge.ts';
 import type { Store } from './store.ts';
-
-const watch: StreamLimits = { requestBytes: metadata.requestBytes, longestMs: 10 * 60_000 };
 
 const inResource = (parent: string): Scope => parseResource(parent, 'parent');
 const inDeletable = (resource: string): Scope => parseDeletable(resource, 'resource');

@@ -1,9 +1,8 @@
 // THE table of the secret store: every RPC with its action, what it acts on and which right it needs there, when its audit
-// entry becomes durable, its limits, and its handler. Start reading here; holds and purges are in service-deletion.ts.
+// entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, holds and purges in service-deletion.ts.
 import { BindingServiceService } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
-import { SecretGroupServiceService } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Scope } from './access.ts';
@@ -14,39 +13,33 @@ import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
 import { createBinding } from './rpc/create-binding.ts';
 import { createInstance } from './rpc/create-instance.ts';
-import { createSecretGroup } from './rpc/create-secret-group.ts';
 import { createSecret } from './rpc/create-secret.ts';
 import { deleteBinding } from './rpc/delete-binding.ts';
 import { deleteInstance } from './rpc/delete-instance.ts';
-import { deleteSecretGroup } from './rpc/delete-secret-group.ts';
 import { deleteSecret } from './rpc/delete-secret.ts';
 import { destroySecretVersion } from './rpc/destroy-secret-version.ts';
 import { disableSecretVersion } from './rpc/disable-secret-version.ts';
 import { enableSecretVersion } from './rpc/enable-secret-version.ts';
 import { getInstance } from './rpc/get-instance.ts';
-import { getSecretGroup } from './rpc/get-secret-group.ts';
 import { getSecretVersion } from './rpc/get-secret-version.ts';
 import { getSecret } from './rpc/get-secret.ts';
 import { listBindings } from './rpc/list-bindings.ts';
 import { listInstances } from './rpc/list-instances.ts';
-import { listSecretGroups } from './rpc/list-secret-groups.ts';
 import { listSecretVersions } from './rpc/list-secret-versions.ts';
 import { listSecrets } from './rpc/list-secrets.ts';
 import { restoreSecretVersion } from './rpc/restore-secret-version.ts';
 import { undeleteInstance } from './rpc/undelete-instance.ts';
-import { undeleteSecretGroup } from './rpc/undelete-secret-group.ts';
 import { undeleteSecret } from './rpc/undelete-secret.ts';
 import { updateInstance } from './rpc/update-instance.ts';
-import { updateSecretGroup } from './rpc/update-secret-group.ts';
 import { updateSecret } from './rpc/update-secret.ts';
 import { deletionRegistrations } from './service-deletion.ts';
+import { groupRegistration } from './service-groups.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
 const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10_000 };
 
 const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
-const inInstance = (parent: string): Scope => parseInstance(parent, 'parent');
 const inScope = (scope: string): Scope => parseScope(scope, 'scope');
 
 export const registrations = (store: Store): Registration[] => {
@@ -96,50 +89,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(undeleteInstance),
       },
     }),
-    register(SecretGroupServiceService, {
-      createSecretGroup: {
-        action: 'secrets.group.create',
-        resource: (r) => on('manage', r.parent, inInstance),
-        audit: 'write',
-        limits: metadata,
-        handler: run(createSecretGroup),
-      },
-      getSecretGroup: {
-        action: 'secrets.group.read',
-        resource: (r) => on('read', r.name, parseGroup),
-        audit: 'read',
-        limits: metadata,
-        handler: run(getSecretGroup),
-      },
-      listSecretGroups: {
-        action: 'secrets.group.list',
-        resource: (r) => on('read', r.parent, inInstance),
-        audit: 'read',
-        limits: metadata,
-        handler: run(listSecretGroups),
-      },
-      updateSecretGroup: {
-        action: 'secrets.group.update',
-        resource: (r) => on('manage', r.secretGroup?.name ?? '', parseGroup),
-        audit: 'write',
-        limits: metadata,
-        handler: run(updateSecretGroup),
-      },
-      deleteSecretGroup: {
-        action: 'secrets.group.delete',
-        resource: (r) => on('manage', r.name, parseGroup),
-        audit: 'write',
-        limits: metadata,
-        handler: run(deleteSecretGroup),
-      },
-      undeleteSecretGroup: {
-        action: 'secrets.group.undelete',
-        resource: (r) => on('manage', r.name, parseGroup),
-        audit: 'write',
-        limits: metadata,
-        handler: run(undeleteSecretGroup),
-      },
-    }),
+    groupRegistration(store),
     register(SecretServiceService, {
       createSecret: {
         action: 'secrets.secret.create',

@@ -1,6 +1,7 @@
 // What the handlers share.
 import type { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import type { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import type { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
 import type { Auditor } from '../kernel/audit.ts';
 import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
@@ -10,11 +11,13 @@ import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
 import type { ScopeRetention } from './scope-retention.ts';
 import type { PurgeRow } from './sql/purges.ts';
+import type { GroupKey, RekeyRow } from './sql/rekeys.ts';
 
 export interface Store {
   readonly db: Db;
   readonly keys: ClientOf<typeof KeyServiceService>;
   readonly scopes: ClientOf<typeof EnvelopeServiceService>;
+  readonly scopeKeys: ClientOf<typeof ScopeServiceService>;
   readonly envelope: Envelope;
   readonly auditor: Auditor;
   readonly relay: Relay;
@@ -23,6 +26,10 @@ export interface Store {
   readonly scopeRetention: ScopeRetention;
   /** The purge as it is now, all who ask at once in one statement. */
   readonly lookAtPurge: (uid: string, deadline: number) => Promise<PurgeRow | undefined>;
+  /** The latest rekey of a group, likewise. */
+  readonly lookAtRekey: (group: GroupKey, deadline: number) => Promise<RekeyRow | undefined>;
+  /** What replaces keys of groups, to be told that there is one to replace. */
+  readonly rekeys: { kick(): void };
   readonly bindingsChanged: () => void;
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;

@@ -9,10 +9,10 @@ import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_se
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
+import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
-import { DELETION_CALLS, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 
 export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
   secret: string;
@@ -25,6 +25,10 @@ export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTarg
   deleted: { instance: string; group: string; secret: string };
   purge: string;
   masterKeyId: string;
+  /** A scope whose key has a second version. */
+  rotated: string;
+  /** A group whose key was replaced. */
+  rekeyed: string;
 }
 
 const stranger = 'spiffe://strongroom.internal/somebody';
@@ -50,6 +54,8 @@ export const makeTargets = async (
   const [secret, doomedSecret, deletedSecret] = [await newSecret('kept'), await newSecret('doomed'), await newSecret('deleted')];
   await app.secrets.addSecretVersion({ parent: secret, payload: text('another'), ...fresh() });
   const [doomedGroup, deletedGroup] = [await newGroup('doomed'), await newGroup('deleted')];
+  const rekeyed = await newGroup('rekeyed');
+  await operator.groups.rotateSecretGroupKey({ name: rekeyed, ...fresh() });
   const [doomedInstance, deletedInstance] = [await newTenant(operator), await newTenant(operator)];
   const { uid } = await operator.secrets.deleteSecret({ name: deletedSecret, ...fresh() });
   await operator.groups.deleteSecretGroup({ name: deletedGroup, ...fresh() });
@@ -58,8 +64,10 @@ export const makeTargets = async (
 
   const keyTargets = await makeKeyTargets(operator);
   const scope = await newScope(rootKey, instanceUid);
-  const context: DekContext = { instanceUid, resourceUid: uid, version: 1 };
+  const context: DekContext = { instanceUid, resourceUid: uid, version: 1, additionalData: Buffer.alloc(0) };
   const { wrappedDek } = await store.envelopes.generateDek({ scope, context });
+  const rotated = await newScope(rootKey, instanceUid);
+  await store.scopes.rotateScopeKey({ name: rotated, expectedVersion: 1 });
   const owner = randomUUID();
   const doomedKey = await store.keys.createRootKey({ parent: 'keyRings/provider', rootKeyId: owner, owner });
   return {
@@ -81,6 +89,8 @@ export const makeTargets = async (
     },
     deleted: { instance: deletedInstance.instance, group: deletedGroup, secret: deletedSecret },
     purge: `purges/${gone.uid}`,
+    rotated,
+    rekeyed,
     masterKeyId: (await operator.keys.getMasterKeyStatus({})).current?.id ?? '',
   };
 };
@@ -118,6 +128,10 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
     as.groups.updateSecretGroup({ secretGroup: SecretGroup.fromPartial({ name: on.group, displayName: 'new' }), ...fresh() }, o),
   'SecretGroupService/DeleteSecretGroup': (as, on, o) => as.groups.deleteSecretGroup({ name: on.doomed.group, ...fresh() }, o),
   'SecretGroupService/UndeleteSecretGroup': (as, on, o) => as.groups.undeleteSecretGroup({ name: on.deleted.group, ...fresh() }, o),
+
+  'SecretGroupService/RotateSecretGroupKey': (as, on, o) => as.groups.rotateSecretGroupKey({ name: on.group, ...fresh() }, o),
+  'SecretGroupService/GetSecretGroupKeyRotation': (as, on, o) => as.groups.getSecretGroupKeyRotation({ name: on.rekeyed }, o),
+  'SecretGroupService/WatchSecretGroupKeyRotation': (as, on, o) => first(as.watchGroupRotation({ name: on.rekeyed }, o)),
 
   'SecretService/CreateSecret': (as, on, o) =>
     as.secrets.createSecret({ parent: on.group, secretId: newId('m'), payload: text('a value'), ...fresh() }, o),
@@ -158,8 +172,14 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   'EnvelopeService/DestroyScope': (as, on, o) => as.envelopes.destroyScope({ name: on.doomed.scope }, o),
   'EnvelopeService/GenerateDek': (as, on, o) => as.envelopes.generateDek(dek(on), o),
   'EnvelopeService/UnwrapDek': (as, on, o) => as.envelopes.unwrapDek(dek(on), o),
+  'EnvelopeService/WrapDek': (as, on, o) => as.envelopes.wrapDek({ ...dek(on), dek: Buffer.alloc(32, 1) }, o),
+  'EnvelopeService/RewrapDek': (as, on, o) => as.envelopes.rewrapDek(rewrap(on), o),
+  'EnvelopeService/BatchRewrapDeks': (as, on, o) => as.envelopes.batchRewrapDeks({ requests: [rewrap(on)] }, o),
   'EnvelopeService/BatchGenerateDeks': (as, on, o) => as.envelopes.batchGenerateDeks({ requests: [dek(on)] }, o),
   'EnvelopeService/BatchUnwrapDeks': (as, on, o) => as.envelopes.batchUnwrapDeks({ requests: [dek(on)] }, o),
+
+  'ScopeService/RotateScopeKey': (as, on, o) => as.scopes.rotateScopeKey({ name: on.rotated, expectedVersion: 1 }, o),
+  'ScopeService/DestroyScopeKeyVersion': (as, on, o) => as.scopes.destroyScopeKeyVersion({ name: on.rotated, version: 1 }, o),
 
   'AuditWriterService/AppendEvents': (as, _, o) => as.auditWriter.appendEvents({ events: [event()] }, o),
   'AuditService/ListEntries': (as, _, o) => as.auditLog.listEntries({ pageSize: 1 }, o),
@@ -170,3 +190,4 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
 
 const bindingOn = (scope: string) => Binding.fromPartial({ scope, principal: stranger, role: Role.READER });
 const dek = ({ scope, context, wrappedDek }: Targets) => ({ scope, context, wrappedDek, callContext: undefined });
+const rewrap = (on: Targets) => ({ ...dek(on), targetScope: '' });

@@ -1,7 +1,6 @@
 // The calls about deletion: holds, early purges, and what is seen of them.
 import { Hold, Hold_Effect } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { RetentionPolicy, Instance } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
-import type { Purge } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, text } from '../support/tenants.ts';
 
@@ -41,8 +40,9 @@ export const makeDeletionTargets = async (operator: Clients, instance: string, g
 
 type MakeCall = (as: Clients, on: DeletionTargets & { purge: string }, options: Options) => Promise<unknown>;
 
-const first = async (watched: AsyncGenerator<Purge>): Promise<Purge> => {
-  for await (const purge of watched) return purge;
+/** What a stream begins with. */
+export const first = async <T>(watched: AsyncGenerator<T>): Promise<T> => {
+  for await (const message of watched) return message;
   throw new Error('the stream ended before it had begun');
 };
 

@@ -33,6 +33,9 @@ secrets.v1.SecretGroupService/ListSecretGroups        yes      yes     yes    ye
 secrets.v1.SecretGroupService/UpdateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.SecretGroupService/DeleteSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -
 secrets.v1.SecretGroupService/UndeleteSecretGroup     yes      yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/RotateSecretGroupKey        yes  yes     -      -        -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/GetSecretGroupKeyRotation   yes  yes     yes    yes      -   -    -         -       -     -    -      -
+secrets.v1.SecretGroupService/WatchSecretGroupKeyRotation yes  yes     yes    yes      -   -    -         -       -     -    -      -
 secrets.v1.SecretService/CreateSecret                 yes      yes     -      -        yes -    -         -       -     -    -      -
 secrets.v1.SecretService/GetSecret                    yes      yes     yes    yes      yes -    -         -       -     -    -      -
 secrets.v1.SecretService/ListSecrets                  yes      yes     yes    yes      yes -    -         -       -     -    -      -
@@ -105,6 +108,11 @@ keys.v1.EnvelopeService/GenerateDek                   -        -       -      - 
 keys.v1.EnvelopeService/UnwrapDek                     -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/BatchGenerateDeks             -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/BatchUnwrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/WrapDek                       -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/RewrapDek                     -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.EnvelopeService/BatchRewrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.ScopeService/RotateScopeKey                   -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.ScopeService/DestroyScopeKeyVersion           -        -       -      -        -   -    -         -       yes   -    -      -
 audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    -
 audit.v1.AuditService/ListEntries                     -        -       -      -        -   -    -         yes     -     yes  -      -
 audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startService } from '../../src/dev/drill/scratch.ts';
+import { startService } from '../../src/dev/parts.ts';
 import type { Stack } from '../../src/dev/stack.ts';
 import { Hold, Hold_Effect } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { Instance_KeyState } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';

@@ -47,10 +47,11 @@ const newKey = async () => {
   const owner = randomUUID();
   const { name: rootKey } = await store!.keys.createRootKey({ parent: 'keyRings/provider', rootKeyId: owner, owner });
   const { name: scope } = await store!.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid: owner });
-  const context = { instanceUid: owner, resourceUid: randomUUID(), version: 1 };
+  const context = { instanceUid: owner, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) };
   const { wrappedDek } = await store!.envelopes.generateDek({ scope, context });
   const unwrap = () => store!.envelopes.unwrapDek({ scope, context, wrappedDek });
-  return { rootKey, scope, unwrap };
+  const generate = () => store!.envelopes.generateDek({ scope, context });
+  return { rootKey, scope, unwrap, generate };
 };
 const reasonOf = (call: Promise<unknown>): Promise<string> =>
   call.then(
@@ -94,9 +95,29 @@ describe('a keys database that was brought back', () => {
     expect(await reasonOf(kept.unwrap())).toBe('OK');
     expect(logOf(stack, 'keys')).toContain('this database is a restored one');
     const left = await inDatabase(({ sql }) =>
-      sql('select 1 from scopes where scope_uid = $1 and wrapped_key is not null', [purged.scope.slice(7)]),
+      sql('select 1 from scope_versions where scope_uid = $1 and wrapped_key is not null', [purged.scope.slice(7)]),
     );
     expect(left).toEqual([]);
+  });
+
+  it('has no version of a scope’s key that was destroyed since, also where it was the only one', { timeout: 120_000 }, async () => {
+    const [rotated, early] = [await newKey(), await newKey()];
+    await store!.scopes.rotateScopeKey({ name: rotated.scope, expectedVersion: 1 });
+    const backup = await take();
+    await store!.scopes.rotateScopeKey({ name: early.scope, expectedVersion: 1 });
+    for (const { scope: name } of [rotated, early]) await store!.scopes.destroyScopeKeyVersion({ name, version: 1 });
+    await end(stack, 'keys', 'SIGTERM');
+    await restore(backup);
+    const [first] = await Promise.all([firstAnswer(rotated.unwrap), restart(stack)]);
+    expect(first).toBe('SCOPE_KEY_VERSION_DESTROYED');
+    expect((await operator!.envelopes.getScope({ name: rotated.scope })).livingVersions).toEqual([2]);
+    expect(await reasonOf(rotated.generate())).toBe('OK');
+    // The version that came after the backup is lost, and with it the scope until it gets another one.
+    expect(await operator!.envelopes.getScope({ name: early.scope })).toMatchObject({ state: Scope_State.ENABLED, livingVersions: [] });
+    expect(await reasonOf(early.unwrap())).toBe('SCOPE_KEY_VERSION_DESTROYED');
+    expect(await reasonOf(early.generate())).toBe('SCOPE_KEY_VERSION_DESTROYED');
+    await store!.scopes.rotateScopeKey({ name: early.scope, expectedVersion: 1 });
+    expect(await reasonOf(early.generate())).toBe('OK');
   });
 
   it('has no grant that was taken back since, and no key enabled that was disabled or deleted', { timeout: 120_000 }, async () => {

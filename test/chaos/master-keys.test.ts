@@ -38,7 +38,7 @@ const startReplica = (port: number): ChildProcess => {
 };
 
 const newDek = async ({ rootKey, instanceUid, groupUid }: Tenant) => {
-  const context = { instanceUid, resourceUid: groupUid, version: 1 };
+  const context = { instanceUid, resourceUid: groupUid, version: 1, additionalData: Buffer.alloc(0) };
   const { dek, wrappedDek } = await store.envelopes.generateDek({ scope: `scopes/${groupUid}`, context });
   return { rootKey, request: { scope: `scopes/${groupUid}`, context, wrappedDek }, dek };
 };

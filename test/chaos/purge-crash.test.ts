@@ -10,13 +10,12 @@ import type { Part } from '../../src/dev/stack.ts';
 import { refusalOf } from '../support/clients.ts';
 import { fresh, newTenant } from '../support/tenants.ts';
 import { jobsOf } from '../worker/purges.ts';
-import { DELETE, STEPS, type Moment } from './purge-gates.ts';
 import { openScene, type Scene } from './purge-scene.ts';
+import { DELETE, MOMENTS, mostAt, STEPS, type Moment } from './steps.ts';
 
 const EVERYTHING = process.env['STRONGROOM_CRASH'] === 'all';
 const RANDOM_SECONDS = Number(process.env['STRONGROOM_CRASH_SECONDS'] ?? 0);
 const OTHERS = ['keys', 'audit', 'postgres', 'store'] as const satisfies readonly Part[];
-const MOMENTS = ['before', 'after'] as const satisfies readonly Moment[];
 
 let scene: Scene;
 beforeAll(async () => {
@@ -38,7 +37,7 @@ const purgeThrough = async (victimsAt: (step: number, moment: Moment) => readonl
         await gates.open(step, 'before');
       }
       for (const victim of victims) {
-        await gates.arrival(step, moment, kinds, () => scene.hurry(three.all));
+        await gates.wait([{ step, moment, wanted: mostAt(step, moment, kinds) }], () => scene.hurry(three.all));
         await scene.kill(victim);
         for (const doomed of three.all) await scene.expectOrder(doomed, `${victim} killed ${moment} "${step.id}"`);
       }
@@ -88,7 +87,7 @@ describe('a delete', () => {
       const request = { name: group, ...fresh() };
       await gates.shut(DELETE, moment);
       const refused = refusalOf(operator.groups.deleteSecretGroup(request));
-      await gates.arrival(DELETE, moment, ['GROUP'], async () => undefined);
+      await gates.wait([{ step: DELETE, moment, wanted: 1 }]);
       await scene.kill(victim);
       await gates.open(DELETE, moment);
       expect((await refused).code).toBe('UNAVAILABLE');

@@ -6,87 +6,7 @@ import type pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../src/dev/provision.ts';
 import type { Stack } from '../../src/dev/stack.ts';
-
-export type Kind = 'INSTANCE' | 'GROUP' | 'SECRET';
-export type Moment = 'before' | 'after';
-const DATABASES = ['store', 'keys', 'audit'] as const;
-type Database = (typeof DATABASES)[number];
-
-export interface Step {
-  id: string;
-  database: Database;
-  /** Of the trigger: event, table, row or statement, condition. */
-  on: string;
-  /** The purges that have this step. */
-  kinds: readonly Kind[];
-  /** How many transactions can be in it at once, where that is not one for each purge. */
-  most?: Partial<Record<Moment, number>>;
-}
-
-const ALL: readonly Kind[] = ['INSTANCE', 'GROUP', 'SECRET'];
-const KEYED: readonly Kind[] = ['INSTANCE', 'GROUP'];
-const purges = (when: string): string => `update on purges for each row when (${when})`;
-const entry = (action: string): string =>
-  `insert on entries for each row when (convert_from(new.leaf, 'UTF8') ~ '"action":"secrets[.](instance|group|secret)[.]${action}"')`;
-/** One writer, and one row that every destroyed key raises. */
-const ONE_BY_ONE = { before: 1, after: 1 };
-
-/** Every durable step of a purge, in order. */
-export const STEPS: readonly Step[] = [
-  {
-    id: 'begin',
-    database: 'store',
-    on: purges(`old.state = 'SCHEDULED' and new.state = 'DESTROYING_KEYS' and new.absorbed_by is null`),
-    kinds: ALL,
-  },
-  { id: 'take over purges below', database: 'store', on: purges('old.absorbed_by is distinct from new.absorbed_by'), kinds: ['INSTANCE'] },
-  { id: 'entry of the begin', database: 'audit', on: entry('purge[.]start'), kinds: ALL, most: ONE_BY_ONE },
-  {
-    id: 'scope key',
-    database: 'keys',
-    on: 'update on scopes for each row when (new.wrapped_key is null)',
-    kinds: KEYED,
-    most: { after: 1 },
-  },
-  { id: 'count of keys', database: 'store', on: purges('old.keys_cursor is distinct from new.keys_cursor'), kinds: KEYED },
-  {
-    id: 'erase payloads',
-    database: 'store',
-    on: `update on secret_versions for each row when (old.state <> 'DESTROYED' and new.state = 'DESTROYED')`,
-    kinds: ['SECRET'],
-  },
-  { id: 'keys destroyed', database: 'store', on: purges(`old.state <> 'REMOVING_ROWS' and new.state = 'REMOVING_ROWS'`), kinds: ALL },
-  { id: 'remove versions', database: 'store', on: 'delete on secret_versions for each statement', kinds: ALL },
-  { id: 'remove secrets', database: 'store', on: 'delete on secrets for each statement', kinds: ALL },
-  { id: 'remove groups', database: 'store', on: 'delete on secret_groups for each statement', kinds: KEYED },
-  { id: 'remove bindings and instance', database: 'store', on: 'delete on bindings for each statement', kinds: KEYED, most: { after: 1 } },
-  {
-    id: 'let go of purges below',
-    database: 'store',
-    on: purges(`new.state = 'FINISHING' and old.state <> 'FINISHING' and new.absorbed_by is not null`),
-    kinds: ['INSTANCE'],
-  },
-  {
-    id: 'rows removed',
-    database: 'store',
-    on: purges(`new.state = 'FINISHING' and old.state <> 'FINISHING' and new.absorbed_by is null`),
-    kinds: ALL,
-  },
-  { id: 'root key', database: 'keys', on: `update on root_keys for each row when (new.state = 'DESTROYED')`, kinds: ['INSTANCE'] },
-  { id: 'end', database: 'store', on: purges('old.end_time is null and new.end_time is not null and new.absorbed_by is null'), kinds: ALL },
-  { id: 'entry of the end', database: 'audit', on: entry('purge'), kinds: ALL, most: ONE_BY_ONE },
-  { id: 'receipt', database: 'store', on: purges(`new.state = 'DONE' and new.absorbed_by is null`), kinds: ALL },
-  {
-    id: 'job done',
-    database: 'store',
-    on: `delete on graphile_worker._private_jobs for each row when (old.key like 'purge:%' and old.locked_by is not null)`,
-    kinds: ALL,
-  },
-];
-
-/** The step before all of them, and the store's. */
-export const DELETE: Step = { id: 'delete', database: 'store', on: 'insert on purges for each row', kinds: ALL };
-const GATED = [...STEPS, DELETE];
+import { DATABASES, GATED, STEPS, type Database, type Moment, type Step } from './steps.ts';
 
 const INSTALL = `
   create table if not exists test_gates (step int, moment text, primary key (step, moment));
@@ -108,17 +28,24 @@ const INSTALL = `
     return coalesce(new, old);
   end $$`;
 
+/** Where so many are to arrive. */
+export interface Place {
+  step: Step;
+  moment: Moment;
+  wanted: number;
+}
+
 export interface Gates extends AsyncDisposable {
   /** Shuts every gate before its step, but that of the delete. */
   shutAll(): Promise<void>;
   openAll(): Promise<void>;
   shut(step: Step, moment: Moment): Promise<void>;
   open(step: Step, moment: Moment): Promise<void>;
-  /** Resolves when as many wait there as can; lets those go on meanwhile that wait at the end of another step. */
-  arrival(step: Step, moment: Moment, kinds: readonly Kind[], nudge: () => Promise<void>): Promise<void>;
+  /** Resolves when so many wait at each; lets those go on meanwhile that wait at the end of another step. */
+  wait(places: readonly Place[], nudge?: () => Promise<void>): Promise<void>;
   /** Ends what the server still does for a process that is dead. */
   endBackendsOf(role: string): Promise<void>;
-  sql<Row extends object>(database: Database, text: string, values?: unknown[]): Promise<Row[]>;
+  sql<Row extends object>(database: Database | 'postgres', text: string, values?: unknown[]): Promise<Row[]>;
 }
 
 const ARRIVAL_MS = 30_000;
@@ -153,10 +80,11 @@ export const openGates = async (stack: Stack): Promise<Gates> => {
         );
   }
 
-  const waiting = async (step: Step, moment: Moment): Promise<number> => {
+  const nameOf = ({ step, moment }: Place): string => `gate ${moment} ${numberOf(step)}`;
+  const waiting = async (place: Place): Promise<number> => {
     const text = `select count(*)::int as count from pg_stat_activity where application_name = $1 and wait_event = $2`;
-    const name = `gate ${moment} ${numberOf(step)}`;
-    return (await sql<{ count: number }>('postgres', text, [name, moment === 'before' ? 'PgSleep' : 'SyncRep']))[0]?.count ?? 0;
+    const event = place.moment === 'before' ? 'PgSleep' : 'SyncRep';
+    return (await sql<{ count: number }>('postgres', text, [nameOf(place), event]))[0]?.count ?? 0;
   };
   const shut = async (step: Step, moment: Moment): Promise<void> =>
     void (await sql(step.database, 'insert into test_gates (step, moment) values ($1, $2) on conflict do nothing', [
@@ -165,10 +93,10 @@ export const openGates = async (stack: Stack): Promise<Gates> => {
     ]));
 
   /** Some come to the end of their commit only when another one has left it. */
-  const letGoOn = (except: string): Promise<object[]> =>
+  const letGoOn = (except: readonly string[]): Promise<object[]> =>
     sql(
       'postgres',
-      `select pg_cancel_backend(pid) from pg_stat_activity where application_name like 'gate after%' and application_name <> $1 and wait_event = 'SyncRep'`,
+      `select pg_cancel_backend(pid) from pg_stat_activity where application_name like 'gate after%' and application_name <> all($1) and wait_event = 'SyncRep'`,
       [except],
     );
 
@@ -178,22 +106,28 @@ export const openGates = async (stack: Stack): Promise<Gates> => {
     },
     openAll: async () => {
       for (const database of DATABASES) await sql(database, 'delete from test_gates');
-      await letGoOn('');
+      await letGoOn([]);
     },
     shut,
     open: async (step, moment) =>
       void (await sql(step.database, 'delete from test_gates where step = $1 and moment = $2', [numberOf(step), moment])),
-    arrival: async (step, moment, kinds, nudge) => {
-      const wanted = Math.min(step.kinds.filter((kind) => kinds.includes(kind)).length, step.most?.[moment] ?? Infinity);
-      for (const end = Date.now() + ARRIVAL_MS; (await waiting(step, moment)) < wanted; await sleep(20)) {
-        await letGoOn(`gate ${moment} ${numberOf(step)}`);
+    wait: async (places, nudge = async () => undefined) => {
+      const arrived = async (): Promise<number[]> => {
+        const counts: number[] = [];
+        for (const place of places) counts.push(await waiting(place));
+        return counts;
+      };
+      const areThere = (counts: readonly number[]): boolean => places.every(({ wanted }, i) => counts[i]! >= wanted);
+      for (const end = Date.now() + ARRIVAL_MS; !areThere(await arrived()); await sleep(20)) {
+        await letGoOn(places.map(nameOf));
         await nudge();
         if (Date.now() < end) continue;
         const seen = await sql(
           'postgres',
           `select usename, application_name, wait_event, left(query, 60) as query from pg_stat_activity where application_name like 'gate%'`,
         );
-        throw new Error(`${moment} "${step.id}": of ${wanted} arrived ${await waiting(step, moment)}: ${JSON.stringify(seen)}`);
+        const wanted = places.map((place) => `${place.moment} "${place.step.id}" (${place.wanted})`);
+        throw new Error(`at ${wanted.join(', ')} arrived ${(await arrived()).join(', ')}: ${JSON.stringify(seen)}`);
       }
     },
     endBackendsOf: async (role) => {

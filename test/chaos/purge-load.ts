@@ -5,12 +5,12 @@ import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { configFileOf } from '../../src/dev/configs.ts';
-import { HOST, ROOT, type Stack } from '../../src/dev/stack.ts';
+import { HOST, ROOT, spiffeIdOf, type Stack } from '../../src/dev/stack.ts';
 import { withDatabase } from '../support/stack.ts';
 import { newId, type Tenant } from '../support/tenants.ts';
 
 /** Groups with a scope key each, deleted and due two seconds from now: rows of the right shape, straight into the tables. */
-export const loadGroups = async (stack: Stack, tenant: Tenant, count: number): Promise<string[]> => {
+export const loadGroups = async (stack: Stack, tenant: Pick<Tenant, 'instance' | 'instanceUid'>, count: number): Promise<string[]> => {
   const uids = await withDatabase(stack, 'store', async (client) => {
     const made = await client.query<{ group_uid: string }>(
       `insert into secret_groups (instance_uid, group_uid, group_id, state, delete_time, purge_time)
@@ -21,9 +21,11 @@ export const loadGroups = async (stack: Stack, tenant: Tenant, count: number): P
   });
   await withDatabase(stack, 'keys', (client) =>
     client.query(
-      `insert into scopes (scope_uid, instance_uid, key_uid, key_version, wrapped_key)
-        select uid, $2, key_uid, 1, decode(repeat('01', 113), 'hex') from unnest($1::uuid[]) uid, root_keys where owner = $2`,
-      [uids, tenant.instanceUid],
+      `with made as (insert into scopes (scope_uid, instance_uid, key_uid, service)
+          select uid, $2, key_uid, $3 from unnest($1::uuid[]) uid, root_keys where owner = $2 returning scope_uid, key_uid)
+        insert into scope_versions (scope_uid, version, key_uid, key_version, wrapped_key)
+          select scope_uid, 1, key_uid, 1, decode(repeat('01', 113), 'hex') from made`,
+      [uids, tenant.instanceUid, spiffeIdOf('store')],
     ),
   );
   await withDatabase(stack, 'store', (client) =>

@@ -1,15 +1,15 @@
-// Purges against everything that happens at the same time: undeletes in the very moment, several workers on one purge, a key
-// service that is out of the worker's reach, thousands that are due at once, and clocks that are wrong.
-// Longer: STRONGROOM_ROUNDS=1000 undeletes, STRONGROOM_DUE=10000 groups, STRONGROOM_OUTAGE_SECONDS=3600 without the key service.
+// Purges against everything that happens at the same time: several workers on one purge, a key service that is out of the
+// worker's reach, thousands that are due at once, and clocks that are wrong.
+// Longer: STRONGROOM_DUE=10000 groups, STRONGROOM_OUTAGE_SECONDS=3600 without the key service.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startService } from '../../src/dev/drill/scratch.ts';
+import { startService } from '../../src/dev/parts.ts';
 import { spiffeIdOf, type Stack } from '../../src/dev/stack.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { Purge_State } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { entriesOf } from '../support/audit-log.ts';
-import { clientsOf, refusalOf, type Clients } from '../support/clients.ts';
+import { clientsOf, type Clients } from '../support/clients.ts';
 import { end, pidOf, startStack, withDatabase, type TestStack } from '../support/stack.ts';
 import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { countsOf, fillTables, reaches, rowsOf } from '../worker/purges.ts';
@@ -17,7 +17,6 @@ import { loadGroups, startWorker } from './purge-load.ts';
 
 const { SCHEDULED, DESTROYING_KEYS, DONE } = Purge_State;
 const numberOf = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
-const ROUNDS = numberOf('STRONGROOM_ROUNDS', 200);
 const DUE = numberOf('STRONGROOM_DUE', 2_000);
 const OUTAGE_SECONDS = numberOf('STRONGROOM_OUTAGE_SECONDS', 12);
 
@@ -45,46 +44,6 @@ const newGroup = (parent: string, secretGroupId = newId('g')) => operator!.group
 const read = (secret: string) => operator!.access.accessSecretVersion({ name: `${secret}/versions/1` });
 const inStore = (statement: string, ...values: unknown[]) =>
   withDatabase(stack, 'store', async (client) => (await client.query<Record<string, unknown>>(statement, values)).rows);
-
-describe('an undelete in the moment in which the purge begins', () => {
-  /** Deletes it, and undeletes it within a second of its time; answers whether that was granted. */
-  const race = async (tenant: Tenant, whole: boolean): Promise<boolean> => {
-    const group = whole ? await newGroup(tenant.instance) : { name: tenant.group, uid: '' };
-    const secret = await newSecret(group.name);
-    const { uid, purgeTime } = whole
-      ? await operator!.groups.deleteSecretGroup({ name: group.name, ...fresh() })
-      : await operator!.secrets.deleteSecret({ name: secret.name, ...fresh() });
-    await sleep((purgeTime?.getTime() ?? 0) - Date.now() - 100 + Math.random() * 1_400);
-    const undelete = whole
-      ? operator!.groups.undeleteSecretGroup({ name: group.name, ...fresh() })
-      : operator!.secrets.undeleteSecret({ name: secret.name, ...fresh() });
-    const granted = await undelete.then(
-      () => true,
-      () => false,
-    );
-    if (granted) {
-      expect((await read(secret.name)).payload).toEqual(text('value'));
-      await sleep(2_500);
-      expect((await read(secret.name)).payload).toEqual(text('value'));
-      expect(await refusalOf(operator!.purges.getPurge({ name: `purges/${uid}` }))).toMatchObject({ code: 'NOT_FOUND' });
-    } else {
-      expect(['PURGE_STARTED', 'NOT_FOUND']).toContain((await refusalOf(undelete)).reason);
-      expect(countsOf(await reaches(operator!, uid, DONE))).toEqual(whole ? [1n, 1n, 1n, 1n] : [0n, 1n, 1n, 0n]);
-    }
-    return granted;
-  };
-
-  it(`leaves it whole or is refused, ${ROUNDS} times`, { timeout: 60_000 + ROUNDS * 500 }, async () => {
-    const tenant = await newReadable(1);
-    const granted: boolean[] = [];
-    for (let i = 0; i < ROUNDS; i += 50)
-      granted.push(...(await Promise.all(Array.from({ length: Math.min(50, ROUNDS - i) }, (_, j) => race(tenant, j % 4 === 0)))));
-    const times = granted.filter(Boolean).length;
-    // Otherwise this was no race.
-    expect(times).toBeGreaterThan(ROUNDS / 20);
-    expect(times).toBeLessThan(ROUNDS - ROUNDS / 20);
-  });
-});
 
 describe('three workers that take one purge from each other all the time', () => {
   it('count every row once, and make one entry', { timeout: 120_000 }, async () => {

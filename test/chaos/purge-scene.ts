@@ -1,9 +1,10 @@
 // What crash tests of purges share: a stack of their own with gates, three things to purge, what must hold at every moment and
 // at the end, and others that must not be touched.
-import { expect } from 'vitest';
-import { startDatabase, startService } from '../../src/dev/drill/scratch.ts';
+import { expect, vi } from 'vitest';
+import { startDatabase, startService } from '../../src/dev/parts.ts';
 import { verifyReceipt } from '../../src/dev/receipt.ts';
 import { spiffeIdOf, type Part, type Stack } from '../../src/dev/stack.ts';
+import { Hold, Hold_Effect } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { Purge_State } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { entriesOf } from '../support/audit-log.ts';
@@ -11,7 +12,8 @@ import { clientsOf, type Clients } from '../support/clients.ts';
 import { end, startStack } from '../support/stack.ts';
 import { bind, fresh, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { countsOf, fillTables, jobsOf, reaches, rowsOf, setRetention } from '../worker/purges.ts';
-import { openGates, type Gates, type Kind } from './purge-gates.ts';
+import { openGates, type Gates } from './purge-gates.ts';
+import type { Kind } from './steps.ts';
 
 export interface Doomed {
   kind: Kind;
@@ -35,18 +37,50 @@ export interface Scene extends AsyncDisposable {
   newDoomed(): Promise<Three>;
   /** Kills it, and starts it again. */
   kill(victim: Part): Promise<void>;
+  /** Kills it, and leaves nothing of it at work. */
+  end(victim: Part): Promise<void>;
+  start(victim: Part): Promise<void>;
   /** What a sweep and the wait after a failure do within seconds, at once: how long they take is tested elsewhere. */
-  hurry(all: readonly Doomed[]): Promise<void>;
+  hurry(all: readonly { uid: string }[]): Promise<void>;
+  /** Resolves when all that a read needs has noticed that what was killed is back. */
+  ready(): Promise<void>;
   /** What must hold at every moment, whatever is dead. */
   expectOrder(doomed: Doomed, where: string): Promise<void>;
   expectPurged(three: Three): Promise<void>;
+  /** What was not to be purged is as it was: kept, undeleted, not due, or held. */
+  expectUntouched(): Promise<void>;
 }
 
 interface Bystander {
   tenant: Tenant;
   /** Deleted, and not due for an hour. */
   asleep: string;
+  /** Deleted, due, and held. */
+  held: Tenant;
+  /** A secret of a group that was undeleted, and would be due. */
+  undeleted: string;
 }
+
+const newHeld = async (operator: Clients): Promise<Pick<Bystander, 'held' | 'undeleted'>> => {
+  const held = await newTenant(operator, { retentionSeconds: 1 });
+  await bind(operator, held.instance, spiffeIdOf('operator'), Role.SECRETS_READER);
+  await operator.secrets.createSecret({ parent: held.group, secretId: 'held', payload: text('held'), ...fresh() });
+  const hold = Hold.fromPartial({ effect: Hold_Effect.PURGE, reason: 'a case in court' });
+  await operator.holds.createHold({ parent: held.group, holdId: 'case', hold, ...fresh() });
+  await operator.groups.deleteSecretGroup({ name: held.group, ...fresh() });
+  const other = await operator.groups.createSecretGroup({ parent: held.instance, secretGroupId: 'undeleted', ...fresh() });
+  const { name } = await operator.secrets.createSecret({ parent: other.name, secretId: 's', payload: text('undeleted'), ...fresh() });
+  await operator.groups.deleteSecretGroup({ name: other.name, ...fresh() });
+  await operator.groups.undeleteSecretGroup({ name: other.name, ...fresh() });
+  await vi.waitFor(
+    async () => {
+      const { lastError } = await operator.purges.getPurge({ name: `purges/${held.groupUid}` });
+      expect(lastError).toContain('held by');
+    },
+    { timeout: 15_000, interval: 50 },
+  );
+  return { held, undeleted: name };
+};
 
 const newBystander = async (operator: Clients): Promise<Bystander> => {
   const tenant = await newTenant(operator, { retentionSeconds: 3_600 });
@@ -57,7 +91,17 @@ const newBystander = async (operator: Clients): Promise<Bystander> => {
   await operator.secrets.undeleteSecret({ name: `${tenant.group}/secrets/undeleted`, ...fresh() });
   const asleep = await operator.groups.createSecretGroup({ parent: tenant.instance, secretGroupId: 'asleep', ...fresh() });
   await operator.groups.deleteSecretGroup({ name: asleep.name, ...fresh() });
-  return { tenant, asleep: asleep.uid };
+  return { tenant, asleep: asleep.uid, ...(await newHeld(operator)) };
+};
+
+const expectBystander = async (stack: Stack, operator: Clients, { tenant, asleep, held, undeleted }: Bystander): Promise<void> => {
+  const read = async (secret: string) => (await operator.access.accessSecretVersion({ name: `${secret}/versions/1` })).payload;
+  for (const secretId of ['kept', 'undeleted']) expect(await read(`${tenant.group}/secrets/${secretId}`)).toEqual(text(secretId));
+  expect(await read(undeleted)).toEqual(text('undeleted'));
+  expect((await operator.purges.getPurge({ name: `purges/${asleep}` })).state).toBe(Purge_State.SCHEDULED);
+  const waiting = { state: Purge_State.SCHEDULED, lastError: expect.stringContaining('held by') as string };
+  expect(await operator.purges.getPurge({ name: `purges/${held.groupUid}` })).toMatchObject(waiting);
+  expect(await rowsOf(stack, held.instanceUid)).toEqual([1, 2, 2, 2]);
 };
 
 const newDoomed = async (stack: Stack, operator: Clients): Promise<Three> => {
@@ -94,7 +138,7 @@ const expectOrder = async (gates: Gates, { kind, uid, tenant, counts }: Doomed, 
       where instance_uid = $1 and ($2::uuid is null or secret_uid = $2)`,
     [tenant.instanceUid, kind === 'SECRET' ? uid : null],
   );
-  const ofScopes = 'select count(wrapped_key)::int as alive from scopes where instance_uid = $1';
+  const ofScopes = 'select count(wrapped_key)::int as alive from scope_versions join scopes using (scope_uid) where instance_uid = $1';
   const [keys] = await gates.sql<{ alive: number }>('keys', ofScopes, [tenant.instanceUid]);
   const ofLog = `select count(*)::int as begun from entries where correlation_id = $1 and convert_from(leaf, 'UTF8') ~ 'purge[.]start"'`;
   const [log] = await gates.sql<{ begun: number }>('audit', ofLog, [uid]);
@@ -112,7 +156,17 @@ export const openScene = async (): Promise<Scene> => {
   const gates = await openGates(stack);
   const bystander = await newBystander(operator);
 
-  const hurry = async (all: readonly Doomed[]): Promise<void> => {
+  const endPart = async (victim: Part): Promise<void> => {
+    await end(stack, victim, 'SIGKILL');
+    if (victim !== 'postgres') await gates.endBackendsOf(victim);
+  };
+  const start = async (victim: Part): Promise<void> => {
+    if (victim === 'postgres') return startDatabase(stack);
+    const refusal = await startService(stack, victim);
+    if (refusal !== undefined) throw new Error(refusal);
+  };
+
+  const hurry = async (all: readonly { uid: string }[]): Promise<void> => {
     await gates.sql(
       'store',
       `with dead as (select distinct locked_by as pool from graphile_worker._private_jobs where locked_by is not null and not exists (
@@ -143,12 +197,15 @@ export const openScene = async (): Promise<Scene> => {
     operator,
     hurry,
     newDoomed: () => newDoomed(stack, operator),
+    end: endPart,
+    start,
     kill: async (victim) => {
-      await end(stack, victim, 'SIGKILL');
-      if (victim === 'postgres') return startDatabase(stack);
-      await gates.endBackendsOf(victim);
-      const refusal = await startService(stack, victim);
-      if (refusal !== undefined) throw new Error(refusal);
+      await endPart(victim);
+      await start(victim);
+    },
+    ready: async () => {
+      const read = () => operator.access.accessSecretVersion({ name: `${bystander.undeleted}/versions/1` });
+      await vi.waitFor(() => Promise.all([read(), operator.keys.getMasterKeyStatus({})]), { timeout: 15_000 });
     },
     expectOrder: (doomed, where) => expectOrder(gates, doomed, where),
     expectPurged: async (three) => {
@@ -158,17 +215,15 @@ export const openScene = async (): Promise<Scene> => {
       expect(await rowsOf(stack, whole.instanceUid)).toEqual([0, 0, 0, 0]);
       expect(await rowsOf(stack, part.instanceUid)).toEqual([1, 0, 0, 0]);
       expect(await rowsOf(stack, one.instanceUid)).toEqual([1, 1, 0, 0]);
-      const alive = 'select count(wrapped_key)::int as alive from scopes where instance_uid = any($1)';
+      const alive =
+        'select count(wrapped_key)::int as alive from scope_versions join scopes using (scope_uid) where instance_uid = any($1)';
       expect(await gates.sql('keys', alive, [[whole.instanceUid, part.instanceUid]])).toEqual([{ alive: 0 }]);
       expect(await gates.sql('keys', 'select state from root_keys where owner = $1', [whole.instanceUid])).toEqual([
         { state: 'DESTROYED' },
       ]);
-      for (const secretId of ['kept', 'undeleted']) {
-        const read = await operator.access.accessSecretVersion({ name: `${bystander.tenant.group}/secrets/${secretId}/versions/1` });
-        expect(read.payload).toEqual(text(secretId));
-      }
-      expect((await operator.purges.getPurge({ name: `purges/${bystander.asleep}` })).state).toBe(Purge_State.SCHEDULED);
+      await expectBystander(stack, operator, bystander);
     },
+    expectUntouched: () => expectBystander(stack, operator, bystander),
     [Symbol.asyncDispose]: async () => {
       await gates[Symbol.asyncDispose]();
       for (const clients of [operator, auditor]) clients[Symbol.dispose]();

@@ -91,6 +91,14 @@ describe('a transaction', () => {
     await expect(failed).rejects.toBeInstanceOf(TypeError);
   });
 
+  it('that finds the disk full fails as unavailable, and says what is missing', async () => {
+    const text = `do $$ begin raise exception sqlstate '53100' using message = 'could not extend file'; end $$`;
+    await expect(db.transaction((tx) => tx.query({ name: '', text }))).rejects.toMatchObject({
+      reason: 'DATABASE_UNAVAILABLE',
+      message: expect.stringContaining('the disk of the database is full') as string,
+    });
+  });
+
   it('gives a broken constraint as it is, for its caller to name, and its connection is as good as new', async () => {
     for (let i = 0; i < 10; i++) {
       const error = await db.transaction((tx) => insert(tx, 1)).catch((e: unknown) => e);

@@ -89,7 +89,7 @@ describe('a rotation', () => {
     expect(actions(database)).toEqual(['keys.masterkey.rotate', ...renewals, 'keys.masterkey.destroy']);
     const left = await database.scratch.sql(`select version, sealed_by from root_key_versions where ref is not null`);
     expect(left).toEqual(renewals.map(() => ({ version: 2, sealed_by: id })));
-    expect(await database.scratch.sql('select distinct key_version from scopes')).toEqual([{ key_version: 2 }]);
+    expect(await database.scratch.sql('select distinct key_version from scope_versions')).toEqual([{ key_version: 2 }]);
   });
 
   it('happens on its schedule, and keeps the old key for as long as configured after it was last needed', async () => {
@@ -128,7 +128,7 @@ describe('a rotation', () => {
     const replica = await database.open();
     const [damaged, whole] = [await replica.newScope(await replica.newRootKey()), await replica.newScope(await replica.newRootKey())];
     const uid = damaged.scope.name.slice('scopes/'.length);
-    const flip = `update scopes set wrapped_key = set_byte(wrapped_key, 50, 255 - get_byte(wrapped_key, 50)) where scope_uid = $1`;
+    const flip = `update scope_versions set wrapped_key = set_byte(wrapped_key, 50, 255 - get_byte(wrapped_key, 50)) where scope_uid = $1`;
     await database.scratch.sql(flip, [uid]);
     const old = await currentOf(replica);
     await rotate(replica);
@@ -249,14 +249,14 @@ describe('a backup of the keys database', () => {
     await expect(opening).rejects.toThrow(new RegExp(`${old}\\.key is not there.*backup that nothing opens any more`));
 
     // Even with the living root key in hand: it is of other material than the one in the backup.
-    const [scope] = await restored.scratch.sql<{ wrapped_key: Buffer }>('select wrapped_key from scopes');
+    const [scope] = await restored.scratch.sql<{ wrapped_key: Buffer }>('select wrapped_key from scope_versions');
     const [key] = await database.scratch.sql<{ key_uid: string; version: number; ref: Buffer }>(
       'select key_uid, version, ref from root_key_versions where ref is not null',
     );
     expect(key).toMatchObject({ version: 2 });
     for (const version of [1, 2]) {
       const rootKey = { keyUid: key!.key_uid, version, ref: key!.ref };
-      const context = Buffer.concat([Buffer.from('strongroom/scope/v1\0'), contextOf(rootKey, sealed.scope)]);
+      const context = Buffer.concat([Buffer.from('strongroom/scope/v2\0'), contextOf(rootKey, sealed.scope)]);
       await expect(replica.keys.backend.unwrap(rootKey, scope!.wrapped_key, context, 0)).rejects.toMatchObject({
         reason: 'DATA_CORRUPTED',
       });
@@ -276,5 +276,5 @@ const contextOf = (
   const uuid = (text: string) => Buffer.from(text.replaceAll('-', ''), 'hex');
   const number = Buffer.alloc(4);
   number.writeUInt32BE(version);
-  return Buffer.concat([uuid(keyUid), number, uuid(name.slice('scopes/'.length)), uuid(instanceUid)]);
+  return Buffer.concat([uuid(keyUid), number, uuid(name.slice('scopes/'.length)), uuid(instanceUid), Buffer.of(0, 0, 0, 1)]);
 };

@@ -78,12 +78,12 @@ describe('a purge epoch', () => {
 
     // What a backup from before has, put back into today's database: its own reference is under a master key that is gone, and
     // to a pepper of today the old scope key does not open, although the material is the very same.
-    const [scope] = JSON.parse(before['scopes']!) as [{ wrapped_key: string }];
+    const [scope] = JSON.parse(before['scope_versions']!) as [{ wrapped_key: string }];
     const [version] = JSON.parse(before['root_key_versions']!) as [{ key_uid: string; ref: string }];
     const putBack = (ref: Buffer | string) =>
       database.scratch.sql(
         `with v as (update root_key_versions set ref = $1, destroy_time = null where version = 1)
-        update scopes set key_version = 1, wrapped_key = $2`,
+        update scope_versions set key_version = 1, wrapped_key = $2`,
         [ref, scope.wrapped_key],
       );
     await putBack(version.ref);

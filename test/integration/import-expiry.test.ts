@@ -34,7 +34,7 @@ const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000);
 /** A scope under the key, and a call of each replica that unwraps a data key of it. */
 const scopeUnder = async (rootKey: string) => {
   const { name: scope } = await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid, instance: 'instances/a' });
-  const context = { instanceUid, resourceUid: randomUUID(), version: 1 };
+  const context = { instanceUid, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) };
   const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context });
   const unwrapBy = (as: Clients) => as.envelopes.unwrapDek({ scope, context, wrappedDek });
   return { scope, dek, unwrap: () => unwrapBy(store), unwrapBySecond: () => unwrapBy(second) };
@@ -102,7 +102,7 @@ describe('material that expires', () => {
     await sleep(2_500);
     const requests = [dying, living].map(({ scope }) => ({
       scope,
-      context: { instanceUid, resourceUid: randomUUID(), version: 1 },
+      context: { instanceUid, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) },
       callContext: undefined,
     }));
     const { results } = await store.envelopes.batchGenerateDeks({ requests });

@@ -38,7 +38,7 @@ const importAs = (job: ImportJob, material: object, rootKeyId = newId('k')) =>
 /** Wraps and unwraps a data key under the root key; answers how to unwrap it again. */
 const use = async (rootKey: string) => {
   const { name: scope } = await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid, instance: 'instances/a' });
-  const context = { instanceUid, resourceUid: randomUUID(), version: 1 };
+  const context = { instanceUid, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) };
   const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context });
   const again = async () => (await store.envelopes.unwrapDek({ scope, context, wrappedDek })).dek;
   expect(await again()).toEqual(dek);

@@ -48,7 +48,7 @@ describe('a create that was interrupted', () => {
     await remember(`scopes/${scopeUid}`, 11);
     await remember(unheard, 11);
     await until(async () => (await waiting(`scopes/${scopeUid}`)) === 0 && (await waiting(unheard)) === 0);
-    const context = { instanceUid: uid, resourceUid: uid, version: 1 };
+    const context = { instanceUid: uid, resourceUid: uid, version: 1, additionalData: Buffer.alloc(0) };
     expect(await refusalOf(store.envelopes.generateDek({ scope: `scopes/${scopeUid}`, context }))).toMatchObject({
       reason: 'SCOPE_DESTROYED',
     });

@@ -134,7 +134,9 @@ describe('a restored database', () => {
 
   it('loses nothing whose key is there, and nothing whose key the key service does not know', async () => {
     const [living, unknown] = [await newFull(), await newFull()];
-    await withDatabase(stack, 'keys', (owner) => owner.query('delete from scopes where scope_uid = $1', [unknown.groupUid]));
+    await withDatabase(stack, 'keys', async (owner) => {
+      for (const table of ['scope_versions', 'scopes']) await owner.query(`delete from ${table} where scope_uid = $1`, [unknown.groupUid]);
+    });
     const gone = await newFull();
     const backup = await backupOf(gone);
     await groups.deleteSecretGroup({ name: gone.group, ...fresh() });

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import type { AppError } from '../../src/kernel/errors.ts';
 import { destroyMasterKeys, renewRootKeys, rotateMasterKey } from '../../src/keys/epochs.ts';
-import { destroyScopes } from '../../src/keys/sql/confirmed.ts';
-import { destroyScope } from '../../src/keys/sql/scopes.ts';
+import { destroyScopes } from '../../src/keys/sql/scopes.ts';
 import { newKeyDatabase, type KeyDatabase, type Replica, type Sealed } from '../support/key-service.ts';
 import { dataOf } from '../support/stack.ts';
 
@@ -14,7 +13,7 @@ const stack = inject('stack');
 
 const inTable = async ({ scratch }: KeyDatabase, bytes: Buffer): Promise<boolean> => {
   await scratch.sql('checkpoint');
-  const [row] = await scratch.sql<{ path: string }>(`select pg_relation_filepath('scopes') as path`);
+  const [row] = await scratch.sql<{ path: string }>(`select pg_relation_filepath('scope_versions') as path`);
   return readFileSync(join(dataOf(stack), row!.path)).includes(bytes);
 };
 /** Record headers may split what spans a page, so one half is enough. */
@@ -29,11 +28,11 @@ const inWal = (bytes: Buffer): boolean => {
 
 const uidOf = ({ scope }: Sealed): string => scope.name.slice('scopes/'.length);
 const wrappedKeyOf = async ({ scratch }: KeyDatabase, sealed: Sealed): Promise<Buffer> => {
-  const text = 'select wrapped_key from scopes where scope_uid = $1';
+  const text = 'select wrapped_key from scope_versions where scope_uid = $1';
   return (await scratch.sql<{ wrapped_key: Buffer }>(text, [uidOf(sealed)]))[0]!.wrapped_key;
 };
-const destroy = (replica: Replica, sealed: Sealed): Promise<boolean> =>
-  replica.keys.db.transaction((tx) => destroyScope(tx, uidOf(sealed)));
+const destroy = (replica: Replica, sealed: Sealed): Promise<number> =>
+  replica.keys.db.transaction((tx) => destroyScopes(tx, [uidOf(sealed)]));
 
 describe('a wrapped scope key that was destroyed', () => {
   it('is in the table’s file right after it, and a plain vacuum lets its neighbours move over it', async () => {
@@ -45,7 +44,7 @@ describe('a wrapped scope key that was destroyed', () => {
     expect(await inTable(database, wrapped)).toBe(true);
     await destroy(replica, one);
     expect(await inTable(database, wrapped)).toBe(true);
-    await database.scratch.sql('vacuum scopes');
+    await database.scratch.sql('vacuum scope_versions');
     expect(await inTable(database, wrapped)).toBe(false);
     for (const other of others) expect(await replica.opens(other)).toBe(true);
   });
@@ -65,9 +64,9 @@ describe('a wrapped scope key that was destroyed', () => {
     // All at once: of the first page, which was full, nothing lives on to move over the others.
     await replica.keys.db.transaction((tx) => destroyScopes(tx, doomed.map(uidOf)));
     expect(await still()).toBe(true);
-    await database.scratch.sql('vacuum scopes');
+    await database.scratch.sql('vacuum scope_versions');
     expect(await still()).toBe(true);
-    await database.scratch.sql('vacuum full scopes');
+    await database.scratch.sql('vacuum full scope_versions');
     expect(await still()).toBe(false);
     for (const other of sealed.slice(50)) expect(await replica.opens(other)).toBe(true);
   });
@@ -82,7 +81,8 @@ describe('a wrapped scope key that was destroyed', () => {
     expect(inWal(wrapped)).toBe(true);
     const found = async (): Promise<string> => {
       // Whoever has found the bytes puts them back, with all that the database has today.
-      const text = 'update scopes set wrapped_key = $2, destroy_time = null, key_version = $3 where scope_uid = $1';
+      const text = `with back as (update scopes set destroy_time = null where scope_uid = $1)
+        update scope_versions set wrapped_key = $2, destroy_time = null, key_version = $3 where scope_uid = $1`;
       for (const { version } of await database.scratch.sql<{ version: number }>(
         'select version from root_key_versions where ref is not null',
       )) {

@@ -139,7 +139,7 @@ describe('a version', () => {
     const { name } = await customer.newKey();
     const [damaged, whole] = [await newWrap(store, name), await newWrap(store, name)];
     await withDatabase(stack, 'keys', (owner) =>
-      owner.query('update scopes set wrapped_key = set_byte(wrapped_key, 50, get_byte(wrapped_key, 50) # 1) where scope_uid = $1', [
+      owner.query('update scope_versions set wrapped_key = set_byte(wrapped_key, 50, get_byte(wrapped_key, 50) # 1) where scope_uid = $1', [
         damaged.scope.slice('scopes/'.length),
       ]),
     );

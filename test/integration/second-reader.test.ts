@@ -17,8 +17,8 @@ afterAll(() => [operator, app, store].forEach((clients) => clients[Symbol.dispos
 
 /** The steps from the folder of master keys down to the key of a scope. */
 const stepsTo = async (scopeUid: string, instanceUid: string): Promise<Step[]> => {
-  const select = `select s.wrapped_key, s.key_version, s.key_uid, v.ref from scopes s
-    join root_key_versions v on v.key_uid = s.key_uid and v.version = s.key_version where s.scope_uid = $1`;
+  const select = `select s.wrapped_key, s.key_version, s.key_uid, v.ref from scope_versions s
+    join root_key_versions v on v.key_uid = s.key_uid and v.version = s.key_version where s.scope_uid = $1 and s.version = 1`;
   const [row] = await withDatabase(
     stack,
     'keys',
@@ -31,7 +31,7 @@ const stepsTo = async (scopeUid: string, instanceUid: string): Promise<Step[]> =
   const masterKey = readFileSync(join(folder, file)).toString('hex');
   return [
     { open: 'root', key: masterKey, blob: ref.toString('hex'), keyUid, version },
-    { open: 'scope', key: { step: 0 }, blob: wrapped.toString('hex'), keyUid, version, scopeUid, instanceUid },
+    { open: 'scope', key: { step: 0 }, blob: wrapped.toString('hex'), keyUid, version, scopeUid, instanceUid, scopeVersion: 1 },
   ];
 };
 
@@ -60,11 +60,23 @@ describe.runIf(hasSecondReader)('another program', () => {
     const [instanceUid, scopeUid, resourceUid] = [randomUUID(), randomUUID(), randomUUID()];
     const { name: rootKey } = await importKey(operator, newMaterial());
     const { name: scope } = await store.envelopes.createScope({ scopeUid, rootKey, instanceUid, instance: 'instances/a' });
-    const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context: { instanceUid, resourceUid, version: 1 } });
+    const { dek, wrappedDek } = await store.envelopes.generateDek({
+      scope,
+      context: { instanceUid, resourceUid, version: 1, additionalData: Buffer.from('a context') },
+    });
     const blob = wrappedDek.toString('hex');
     const steps: Step[] = [
       ...(await stepsTo(scopeUid, instanceUid)),
-      { open: 'dek', key: { step: 1 }, blob, scopeUid, instanceUid, resourceUid, version: 1 },
+      {
+        open: 'dek',
+        key: { step: 1 },
+        blob,
+        scopeUid,
+        instanceUid,
+        resourceUid,
+        version: 1,
+        additionalData: Buffer.from('a context').toString('hex'),
+      },
     ];
     expect(readWithOther(steps)[2]).toBe(dek.toString('hex'));
   });

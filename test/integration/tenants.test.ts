@@ -157,12 +157,12 @@ describe('the key service’s database', () => {
   it.each<[string, string, (t: Tenant, other: Tenant) => unknown[]]>([
     [
       'a byte of a scope’s key changed',
-      'update scopes set wrapped_key = set_byte(wrapped_key, 80, get_byte(wrapped_key, 80) # 1) where scope_uid = $1',
+      'update scope_versions set wrapped_key = set_byte(wrapped_key, 80, get_byte(wrapped_key, 80) # 1) where scope_uid = $1',
       (t) => [t.groupUid],
     ],
     [
       'a scope’s key replaced by another scope’s',
-      'update scopes t set wrapped_key = f.wrapped_key, key_uid = f.key_uid, key_version = f.key_version from scopes f where t.scope_uid = $1 and f.scope_uid = $2',
+      'update scope_versions t set wrapped_key = f.wrapped_key, key_uid = f.key_uid, key_version = f.key_version from scope_versions f where t.scope_uid = $1 and f.scope_uid = $2',
       (t, other) => [t.groupUid, other.groupUid],
     ],
     [

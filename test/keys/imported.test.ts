@@ -17,11 +17,12 @@ const backend = openSoftBackend(ring);
 const [keyUid, version] = [text('keyUid'), vector.version];
 const key = { keyUid, version, ref: bytes('ref') };
 const context = contextOf(
-  'strongroom/scope/v1',
+  'strongroom/scope/v2',
   uuidBytes(keyUid),
   u32(version),
   uuidBytes(text('scopeUid')),
   uuidBytes(text('instanceUid')),
+  u32(1),
 );
 const unwrap = (ref: Buffer) => backend.unwrap({ ...key, ref }, bytes('wrapped'), context, 0);
 

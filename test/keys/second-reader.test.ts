@@ -15,9 +15,17 @@ interface Vector {
   sealed: string;
   payload: string;
 }
+/** Of format 2: by one of the versions of a scope's key, whose number stands in the wrap. */
+interface Vector2 extends Vector {
+  living: Readonly<Record<string, string>>;
+}
+const versionOf = ({ wrapped }: Vector2): number => parseInt(wrapped.slice(2, 10), 16);
+const keyOf = (vector: Vector2): string => vector.living[versionOf(vector)] ?? '00'.repeat(32);
+
 const soft = read('keys/soft-v1.json') as Fields;
 const imported = read('keys/imported-v2.json') as Fields;
 const deks = (read('keys/dek-v1.json') as { vectors: Vector[] }).vectors;
+const deks2 = (read('keys/dek-v2.json') as { vectors: Vector2[] }).vectors;
 const payloads = (read('envelope/payload-v1.json') as { vectors: Vector[] }).vectors;
 
 const { masterKey, keyUid, version, scopeUid, instanceUid, jobUid, jobName, nonce, proof } = imported as Required<typeof imported>;
@@ -32,7 +40,7 @@ describe.runIf(hasSecondReader)('another program', () => {
       { open: 'material', key: { step: 1 }, blob: imported['wrappedMaterial']!, jobName, nonce, proof },
       { open: 'check_value', key: { step: 2 } },
       rootOf(imported['ref']!),
-      { open: 'scope', key: { step: 4 }, blob: imported['wrapped']!, keyUid, version, scopeUid, instanceUid },
+      { open: 'scope', key: { step: 4 }, blob: imported['wrapped']!, keyUid, version, scopeUid, instanceUid, scopeVersion: 1 },
     ]);
     const expected = [imported['masterKeyId'], imported['pkcs8'], imported['material'], imported['checkValue'], expect.any(String)];
     expect(opened).toEqual([...expected, imported['plain']]);
@@ -48,6 +56,7 @@ describe.runIf(hasSecondReader)('another program', () => {
   it('opens every wrapped DEK and every sealed payload that is to open, and none that is not', () => {
     const steps = [
       ...deks.map((v): [Step, string, string] => [{ open: 'dek', key: v.scopeKey, blob: v.wrapped, ...v.place }, v.expect, v.dek]),
+      ...deks2.map((v): [Step, string, string] => [{ open: 'dek', key: keyOf(v), blob: v.wrapped, ...v.place }, v.expect, v.dek]),
       ...payloads.map((v): [Step, string, string] => [{ open: 'payload', key: v.dek, blob: v.sealed, ...v.place }, v.expect, v.payload]),
     ];
     const opened = readWithOther(steps.map(([step]) => step));

@@ -25,7 +25,7 @@ const answering =
   (deks: readonly Buffer[], before: () => void = () => undefined): Unwrap =>
   async () => {
     before();
-    return { results: deks.map((dek) => ({ outcome: { $case: 'response' as const, value: { dek } } })) };
+    return { results: deks.map((dek) => ({ outcome: { $case: 'response' as const, value: { dek, wrappedDek: Buffer.alloc(0) } } })) };
   };
 
 describe('opening a payload', () => {
@@ -90,7 +90,7 @@ describe('opening a payload', () => {
                 value: { code: 9, reason: 'SCOPE_DESTROYED', message: 'gone', metadata: new Map([['scope', 'scopes/x']]) },
               },
             }
-          : { outcome: { $case: 'response' as const, value: { dek } } },
+          : { outcome: { $case: 'response' as const, value: { dek, wrappedDek: Buffer.alloc(0) } } },
       ),
     });
     const envelope = openEnvelope(keysThat({ batchUnwrapDeks: mixed }));

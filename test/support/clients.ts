@@ -17,6 +17,7 @@ import { KeyRingServiceService } from '../../src/gen/strongroom/keys/v1/key_ring
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
 import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { RegistrationServiceService } from '../../src/gen/strongroom/keys/v1/registration_service.ts';
+import { ScopeServiceService } from '../../src/gen/strongroom/keys/v1/scope_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
@@ -121,6 +122,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
+    watchGroupRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
     keys: unary(keys, KeyServiceService),
     keyVersions: unary(keys, KeyVersionServiceService),
     watchRotation: stream(keys, KeyVersionServiceService.watchRootKeyRotation),
@@ -131,6 +133,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     grants: unary(keys, GrantServiceService),
     envelopes: unary(keys, EnvelopeServiceService),
     imports: unary(keys, ImportServiceService),
+    scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
     auditWriter: unary(audit, AuditWriterServiceService),
     health: {

@@ -68,7 +68,7 @@ export const newTenantUnder = async (operator: Clients, rootKey: string, instanc
 export const newWrap = async (store: Clients, rootKey: string, instance = 'instances/somebodys') => {
   const instanceUid = randomUUID();
   const scope = (await store.envelopes.createScope({ scopeUid: randomUUID(), rootKey, instanceUid, instance })).name;
-  const context = { instanceUid, resourceUid: randomUUID(), version: 1 };
+  const context = { instanceUid, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) };
   const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context });
   return { scope, context, dek, wrappedDek };
 };

@@ -21,13 +21,14 @@ import { expiryChore } from '../../src/keys/expiry.ts';
 import { openKeyFiles, type KeyFiles } from '../../src/keys/key-files.ts';
 import type { Keys } from '../../src/keys/keys.ts';
 import { openMasterKeys } from '../../src/keys/master-keys.ts';
-import { openOwnEvents } from '../../src/keys/own-event.ts';
+import { openOwnEvents } from '../../src/kernel/own-event.ts';
 import { createRootKey } from '../../src/keys/rpc/create-root-key.ts';
 import { createScope } from '../../src/keys/rpc/create-scope.ts';
 import { openScopeKeys } from '../../src/keys/scope-keys.ts';
 import { tryChore } from '../../src/keys/sql/chores.ts';
 import { selectEpoch } from '../../src/keys/sql/scopes.ts';
 import { openSoftBackend } from '../../src/keys/soft.ts';
+import { visibilityOf } from '../../src/keys/visibility.ts';
 import { scratchDatabase, silentLog, type Scratch } from '../integration/scratch.ts';
 
 const self = parseSpiffeId(spiffeIdOf('keys'))!;
@@ -88,6 +89,7 @@ const placeOf = ({ name, instanceUid }: Scope) => ({
   instanceUid,
   resourceUid: instanceUid,
   version: 1,
+  additionalData: Buffer.alloc(0),
 });
 
 const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Promise<Replica> => {
@@ -105,7 +107,8 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
   const ignore = (): void => undefined;
-  const openKeys = () => openScopeKeys(db, backend, { askEpoch: () => selectEpoch(db.read), raised: () => undefined }, ignore, ignore);
+  const epochsOf = { askEpoch: () => selectEpoch(db.read), raised: ignore };
+  const openKeys = () => openScopeKeys({ db, backend, epochs: epochsOf, used: ignore, counted: ignore, max: 1_000 });
   const expiry = expiryChore(db, backend, ownEvent);
   const keys: Keys = {
     db,
@@ -121,6 +124,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
     provisioners: [self],
     rotationMinimumSeconds: 1,
     revoked: () => undefined,
+    isVisible: visibilityOf({}),
   };
   const disposer = stack.move();
 
@@ -141,12 +145,13 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
       const scope = await createScope(keys, request, callOf('keys.scope.create'));
       const place = placeOf(scope);
       const lend = await keys.scopeKeys.confirm(callOf('keys.dek.generate'));
-      return { scope, wrappedDek: await lend(place.scopeUid, 'wrap', (key) => wrapDek(key, DEK, place)) };
+      const need = { operation: 'wrap', version: 1 } as const;
+      return { scope, wrappedDek: await lend(place.scopeUid, need, (key) => wrapDek(key, DEK, place)) };
     },
     opens: async ({ scope, wrappedDek }) => {
       const place = placeOf(scope);
       const lend = await openKeys().confirm(callOf('keys.dek.unwrap'));
-      return lend(place.scopeUid, 'unwrap', (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
+      return lend(place.scopeUid, { operation: 'unwrap', version: 1 }, (key) => unwrapDek(key, wrappedDek, place).equals(DEK));
     },
     [Symbol.asyncDispose]: () => disposer[Symbol.asyncDispose](),
   };

@@ -13,6 +13,7 @@ const TABLES = [
   'grants',
   'import_jobs',
   'scopes',
+  'scope_versions',
   'keys_epoch',
   'destructions_confirmed',
   'outbox',

@@ -1,15 +1,14 @@
 // A whole stack for tests: real PostgreSQL, real certificates, the four processes, in a folder and on ports of its own,
 // started as `make up` starts it. Integration tests share one; a test that breaks things starts one for itself.
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { isFree } from '../../src/dev/ports.ts';
 import { dataFolderOf } from '../../src/dev/postgres-place.ts';
 import { connect } from '../../src/dev/provision.ts';
-import { HOST, stackAt, type Part, type Service, type Stack } from '../../src/dev/stack.ts';
-import { reset, status, stopPart, up } from '../../src/dev/up.ts';
+import { openScratch } from '../../src/dev/scratch.ts';
+import type { Part, Service, Stack } from '../../src/dev/stack.ts';
+import { status, stopPart, up } from '../../src/dev/up.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -17,56 +16,13 @@ declare module 'vitest' {
   }
 }
 
-const PREFIX = 'strongroom-test-';
-
-const freeBase = async (): Promise<number> => {
-  for (;;) {
-    const base = 10_000 + Math.floor(Math.random() * 2_000) * 10;
-    const { base: _, ...ports } = stackAt('', '', base).ports;
-    const free = await Promise.all(Object.values(ports).map((port) => isFree(port, HOST)));
-    if (!free.includes(false)) return base;
-  }
-};
-
-const isRunning = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};
-
-const wipe = async (folder: string): Promise<void> => {
-  await reset(stackAt(join(folder, 'state'), join(folder, 'certs'), 0));
-  rmSync(folder, { recursive: true, force: true });
-};
-
-/** What a run that was killed has left behind. */
-const wipeAbandoned = async (): Promise<void> => {
-  for (const name of readdirSync(tmpdir())) {
-    const folder = join(tmpdir(), name);
-    const pid = Number(/^strongroom-test-(\d+)-/.exec(name)?.[1]);
-    if (pid && !isRunning(pid) && statSync(folder, { throwIfNoEntry: false })?.uid === process.getuid?.()) await wipe(folder);
-  }
-};
-
 export interface TestStack extends AsyncDisposable {
   readonly stack: Stack;
 }
 
 export const startStack = async (): Promise<TestStack> => {
-  await wipeAbandoned();
-  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
-  // PostgreSQL may run as another user, who has to get to its folder.
-  chmodSync(folder, 0o755);
-  const stack = stackAt(join(folder, 'state'), join(folder, 'certs'), await freeBase());
-  try {
-    await up(stack);
-  } catch (error) {
-    await wipe(folder);
-    throw error;
-  }
-  return { stack, [Symbol.asyncDispose]: () => wipe(folder) };
+  const scratch = await openScratch('test');
+  return { stack: scratch.live, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
 };
 
 /** Ends a process: with SIGKILL it gets no chance to tidy up. */

@@ -23,7 +23,8 @@ const TABLES: Readonly<Record<'store' | 'keys', Readonly<Record<string, string>>
   keys: {
     // What wraps what is renewed in the background.
     rootKeys: 'select key_uid, key_ring, key_id, state from root_keys where owner = $1',
-    scopes: 'select scope_uid, key_uid, wrapped_key is null as destroyed from scopes where instance_uid = $1',
+    scopes: `select scope_uid, key_uid, version, wrapped_key is null as destroyed
+      from scopes join scope_versions using (scope_uid, key_uid) where instance_uid = $1`,
   },
 };
 

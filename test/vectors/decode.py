@@ -71,15 +71,20 @@ def root(s):
 def scope(s):
     """A scope key by its root key."""
     need(s["blob"][:1] == b"\1")
-    fields = uid(s["keyUid"]), u32(s["version"]), uid(s["scopeUid"]), uid(s["instanceUid"])
-    return unwrap(s["key"], s["blob"][1:], context("strongroom/scope/v1", *fields))
+    fields = uid(s["keyUid"]), u32(s["version"]), uid(s["scopeUid"]), uid(s["instanceUid"]), u32(s["scopeVersion"])
+    return unwrap(s["key"], s["blob"][1:], context("strongroom/scope/v2", *fields))
 
 
 def dek(s):
-    """A data-encryption key by its scope key."""
-    need(s["blob"][:1] == b"\1")
-    fields = b"\1", uid(s["scopeUid"]), uid(s["instanceUid"]), uid(s["resourceUid"]), u32(s["version"])
-    return unwrap(s["key"], s["blob"][1:], context("strongroom/dek/v1", *fields))
+    """A data-encryption key, format 1 or 2, by the version of its scope key that has wrapped it."""
+    kind, more = s["blob"][:1], s.get("additionalData", b"")
+    fields = uid(s["scopeUid"]), uid(s["instanceUid"]), uid(s["resourceUid"]), u32(s["version"])
+    if kind == b"\1":
+        need(not more)
+        return unwrap(s["key"], s["blob"][1:], context("strongroom/dek/v1", kind, *fields))
+    need(kind == b"\2")
+    fields = s["blob"][1:5], *fields, u32(len(more)), more
+    return unwrap(s["key"], s["blob"][5:], context("strongroom/dek/v2", kind, *fields))
 
 
 def payload(s):
@@ -113,7 +118,7 @@ def check_value(s):
 
 
 OPEN = {f.__name__: f for f in (master_id, root, scope, dek, payload, import_key, material, check_value)}
-BYTES = ("key", "blob", "nonce", "proof")
+BYTES = ("key", "blob", "nonce", "proof", "additionalData")
 
 
 def main():

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect } from '../provision.ts';
 import type { Stack } from '../stack.ts';
 import { copyTree } from './files.ts';
-import { dataPlaceOf } from './scratch.ts';
+import { dataPlaceOf } from './restored.ts';
 
 /** Of this server process, or made anew at a start. */
 const SKIPPED_FILES = /(^|\/)(postmaster\.(pid|opts)|pg_internal\.init.*|pgsql_tmp.*)$/;

@@ -16,6 +16,9 @@ import { AccessSecretVersionRequest, SecretAccessServiceService } from '../../ge
 import {
   CreateSecretGroupRequest,
   DeleteSecretGroupRequest,
+  GetSecretGroupKeyRotationRequest,
+  RotateSecretGroupKeyRequest,
+  SecretGroupKeyRotation_State,
   SecretGroupServiceService,
 } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
 import {
@@ -118,15 +121,27 @@ export const openCallers = (stack: Stack) => {
       const got = payload.value?.value;
       return got !== undefined && Buffer.from(got).equals(Buffer.from(value as string)) ? 'READ' : 'OTHER VALUE';
     },
-    /** `alive`, `destroyed`, `unknown`, or the reason why it cannot be told. */
+    /** `alive`, `lost`, `destroyed`, `unknown`, or the reason why it cannot be told. */
     scopeKey: (groupUid: string): Promise<string> =>
       scopes.getScope(GetScopeRequest.fromPartial({ name: `scopes/${groupUid}` }), options()).then(
-        ({ state }) => (state === Scope_State.ENABLED ? 'alive' : 'destroyed'),
+        ({ state, livingVersions }) => {
+          if (state !== Scope_State.ENABLED) return 'destroyed';
+          return livingVersions.length > 0 ? 'alive' : 'lost';
+        },
         (error: unknown) => {
           if (!(error instanceof AppError)) throw error;
           return error.reason === 'NOT_FOUND' ? 'unknown' : error.reason;
         },
       ),
+    /** Answers when the old key is destroyed. */
+    rotateGroupKey: async (name: string): Promise<void> => {
+      await groups.rotateSecretGroupKey(RotateSecretGroupKeyRequest.fromPartial({ name, ...fresh() }), options());
+      for (const end = Date.now() + PURGE_MS; ; await sleep(100)) {
+        const rotation = await groups.getSecretGroupKeyRotation(GetSecretGroupKeyRotationRequest.fromPartial({ name }), options());
+        if (rotation.state === SecretGroupKeyRotation_State.DONE) return;
+        if (Date.now() > end) throw new Error(`the key of ${name} is not replaced after ${PURGE_MS / 1_000} s: ${rotation.lastError}`);
+      }
+    },
     getPurge,
     /** When it is done. */
     purged: async (uid: string): Promise<Proved> => {

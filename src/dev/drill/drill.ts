@@ -3,18 +3,22 @@
 // purge, the backups and the restores are real, in a folder that is gone at the end.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { verifyReceipt } from '../receipt.ts';
+import { find, type Needle } from '../hunt.ts';
+import { startDatabase, startService } from '../parts.ts';
 import { connect } from '../provision.ts';
+import { verifyReceipt } from '../receipt.ts';
+import { openScratch, type Scratch } from '../scratch.ts';
 import type { Say, Stack } from '../stack.ts';
-import { stopPart } from '../up.ts';
+import { down, reset, stopPart } from '../up.ts';
 import { restoreDataDirectory, takeBaseBackup } from './backup.ts';
 import { openCallers, type Callers, type Proved } from './callers.ts';
 import { DATABASES, restoreDump, takeDump } from './dump.ts';
-import { find, logsOf, needlesOf, placesOf, type Needle } from './hunt.ts';
+import { endEpoch } from './epoch.ts';
 import { ITEMS, makeItems, PURGED, type Item, type ItemId, type Made } from './items.ts';
+import { logsOf, needlesOf, placesOf } from './needles.ts';
 import { observe, type Observation } from './observe.ts';
+import { dataPlaceOf, newRestored } from './restored.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
-import { dataPlaceOf, openScratch, startDatabase, startService, stopAll, type Scratch } from './scratch.ts';
 
 export interface Result {
   scenario: Scenario;
@@ -68,16 +72,20 @@ const checkpoint = async (stack: Stack, before?: string): Promise<void> => {
   }
 };
 
+const foundIn = (paths: readonly string[], needles: readonly Needle[]): ReadonlySet<Needle> =>
+  new Set(find(paths, needles).map(({ needle }) => needle));
+
 const look = (stack: Stack, when: string, needles: readonly Needle[]): Sighting[] => {
   const places = { ...placesOf(dataPlaceOf(stack).data), logs: logsOf(stack) };
-  return Object.entries(places).map(([place, paths]) => ({ place, when, found: find(paths, needles) }));
+  return Object.entries(places).map(([place, paths]) => ({ place, when, found: foundIn(paths, needles) }));
 };
 
 const purgeAll = async (callers: Callers, items: Made['items'], say: Say): Promise<Proved[]> => {
   await callers.deleteGroup(items.group.resource.name);
   await callers.deleteInstance(items.instance.resource.name);
   await callers.deleteSecret(items.secret.resource.name);
-  say('✓ a group, an instance and a secret deleted; the worker is started');
+  await callers.deleteSecret(items.rekeyed.resource.name);
+  say('✓ a group, an instance and two secrets deleted; the worker is started');
   return Promise.all(PURGED.map((id) => callers.purged(items[id].resource.uid)));
 };
 
@@ -93,7 +101,7 @@ const tellPurges = (proofs: readonly Proved[], say: Say): void => {
 };
 
 const restore = async (scratch: Scratch, today: string, backups: Backups, scenario: Scenario): Promise<Stack> => {
-  const stack = scratch.another(scenario.id);
+  const stack = newRestored(scratch, scenario.id);
   restoreDataDirectory(scenario.source === 'base backup' ? backups.base : today, stack);
   await startDatabase(stack);
   if (scenario.source === 'dumps') for (const database of scenario.restored) await restoreDump(stack, database, backups.dumpOf(database));
@@ -111,13 +119,17 @@ const compare = ({ scenario, observation }: Result): string[] => {
   const missing = scenario.refusals.filter((part) => !observation.refusals.some((refusal) => refusal.includes(part)));
   surprises.push(...unexpected.map((refusal) => `${scenario.title}: ${refusal}`));
   surprises.push(...missing.map((part) => `${scenario.title}: nothing refused to start with "${part}"`));
+  const { all, opened } = observation.trial;
+  const isShut = scenario.isEpochOver && scenario.source !== 'nothing';
+  if (all === 0 || opened !== (isShut ? 0 : all))
+    surprises.push(`${scenario.title}: of ${all} wrapped scope keys ${opened} open with today's folder of master keys`);
   return surprises;
 };
 
 /** Runs the scenarios of these ids, or all. */
 export const drill = async (say: Say, ids?: readonly string[]): Promise<Report> => {
   const begun = performance.now();
-  await using scratch = await openScratch();
+  await using scratch = await openScratch('drill');
   const { live, folder } = scratch;
   say(`✓ a stack of its own in ${folder} (${seconds(begun)})`);
 
@@ -125,22 +137,22 @@ export const drill = async (say: Say, ids?: readonly string[]): Promise<Report> 
     await using callers = openCallers(live);
     await callers.bindApp();
     const { makeYoung, ...old } = await makeItems(callers);
-    say('✓ 3 instances, 5 groups, their secrets with two versions each');
+    say('✓ 3 instances, 6 groups, their secrets with two versions each');
     // So that the backup has a delete whose purge has not run yet.
     await stopPart(live, 'worker');
     await callers.deleteGroup(old.items.waiting.resource.name);
     const taken = await takeBackups(live, join(folder, 'backups'), say);
     const wanted = await needlesOf(live, old);
     await checkpoint(live);
-    const blind: Needle[] = [{ kind: 'note', forms: [Buffer.from(old.note)] }];
+    const blind: Needle[] = [{ what: 'note', forms: [Buffer.from(old.note)] }];
     const before = look(live, 'before the purge', wanted);
     const plain = look(live, '', blind).filter(({ found }) => found.size > 0);
     for (const [place, paths] of [
       ['base backup', [taken.base]],
       ['dumps', DATABASES.map(taken.dumpOf)],
     ] as const) {
-      before.push({ place, when: 'before the purge', found: find(paths, wanted) });
-      if (find(paths, blind).size > 0) plain.push({ place, when: '', found: new Set(blind) });
+      before.push({ place, when: 'before the purge', found: foundIn(paths, wanted) });
+      if (find(paths, blind).length > 0) plain.push({ place, when: '', found: new Set(blind) });
     }
 
     const items = { ...old.items, young: await makeYoung() } satisfies Record<ItemId, Item>;
@@ -148,6 +160,8 @@ export const drill = async (say: Say, ids?: readonly string[]): Promise<Report> 
     const ended = await purgeAll(callers, items, say);
     say('✓ all purges are done:');
     tellPurges(ended, say);
+    await callers.rotateGroupKey(items.rekeyed.group.name);
+    say('✓ the key of the group around one of the secrets is replaced, and its old version destroyed');
     return {
       made: { ...old, items },
       backups: taken,
@@ -165,20 +179,26 @@ export const drill = async (say: Say, ids?: readonly string[]): Promise<Report> 
   await checkpoint(live, 'vacuum full');
   sightings.push(...look(live, 'after VACUUM FULL', needles));
   say('✓ files searched for secret values, and for the bytes that protected them');
-  await stopAll(live);
+  await down(live);
   const today = dataPlaceOf(live).data;
 
   const results: Result[] = [];
+  let isEpochOver = false;
   for (const scenario of SCENARIOS.filter(({ id }) => ids?.includes(id) ?? true)) {
     const start = performance.now();
+    if (scenario.isEpochOver && !isEpochOver) {
+      await endEpoch(live);
+      say(`✓ the epoch is over: the master key of the backup is destroyed (${seconds(start)})`);
+    }
+    isEpochOver = scenario.isEpochOver;
     const stack = await restore(scratch, today, backups, scenario);
     const observation = await observe(stack, made.items, proofs);
-    await scratch.remove(stack);
+    await reset(stack);
     results.push({ scenario, observation });
     say(`✓ restored and looked at: ${scenario.title} (${seconds(start)})`);
   }
 
-  const leaks = sightings.filter(({ found }) => [...found].some(({ kind }) => kind === 'secret values'));
+  const leaks = sightings.filter(({ found }) => [...found].some(({ what }) => what === 'secret values'));
   const surprises = [
     ...results.flatMap(compare),
     ...leaks.map(({ place, when }) => `a secret value stands in clear in: ${place}, ${when}`),

@@ -6,8 +6,7 @@ import { promisify } from 'node:util';
 import type pg from 'pg';
 import { migrateFileOf } from '../configs.ts';
 import { connect, provision } from '../provision.ts';
-import type { Service, Stack } from '../stack.ts';
-import { MAIN } from './scratch.ts';
+import { MAIN, type Service, type Stack } from '../stack.ts';
 
 export const DATABASES = ['store', 'keys', 'audit'] as const;
 export type Database = (typeof DATABASES)[number];

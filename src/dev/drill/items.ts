@@ -1,6 +1,6 @@
 // What a drill makes, deletes and looks for afterwards: several instances and groups, of which one group, one instance and
-// one secret are purged after the backup, one group was on its way to be purged when the backup was made, one group is
-// younger than the backup, and the rest stays.
+// two secrets are purged after the backup, and the key of the group around one of these is replaced then; one group was on its way
+// to be purged when the backup was made, one group is younger than the backup, and the rest stays.
 import { randomBytes } from 'node:crypto';
 import type { Callers, Resource, Value } from './callers.ts';
 
@@ -9,12 +9,13 @@ export const ITEMS = {
   waiting: 'group, deleted before the backup, purged after it',
   instance: 'instance, purged',
   secret: 'secret, purged',
+  rekeyed: 'secret, purged, then the key of its group replaced',
   kept: 'group, kept',
   young: 'group, made after the backup',
 } as const;
 export type ItemId = keyof typeof ITEMS;
 export const ITEM_IDS = Object.keys(ITEMS) as ItemId[];
-export const PURGED = ['group', 'waiting', 'instance', 'secret'] as const satisfies readonly ItemId[];
+export const PURGED = ['group', 'waiting', 'instance', 'secret', 'rekeyed'] as const satisfies readonly ItemId[];
 
 export interface Version {
   /** `…/versions/{n}`. */
@@ -71,12 +72,16 @@ export const makeItems = async (callers: Callers) => {
     fill(id, await callers.createGroup(instance.name, id), undefined);
 
   const shared = await callers.createGroup(gamma.name, 'shared');
-  const secret = await fill('secret', shared, undefined, 1);
+  const fillSecret = async (id: ItemId, group: Resource): Promise<Item> => {
+    const item = await fill(id, group, undefined, 1);
+    return { ...item, resource: item.secrets[0]! };
+  };
   const items = {
     group: await fillGroup('group', alpha),
     waiting: await fillGroup('waiting', alpha),
     instance: await fill('instance', await callers.createGroup(beta.name, 'all'), beta),
-    secret: { ...secret, resource: secret.secrets[0]! },
+    secret: await fillSecret('secret', shared),
+    rekeyed: await fillSecret('rekeyed', await callers.createGroup(gamma.name, 'rekeyed')),
     // Beside the secret that is purged: under the same scope key.
     kept: await fill('kept', shared, undefined),
   };

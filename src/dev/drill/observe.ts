@@ -1,11 +1,12 @@
 // What a restored stack does with what was purged: which services start, what reads answer, which keys live, what the worker
 // sweeps, and whether the receipts' entries are still in the log.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startServices } from '../parts.ts';
 import { connect } from '../provision.ts';
 import type { Stack } from '../stack.ts';
 import { openCallers, type Callers, type Proved } from './callers.ts';
 import { ITEM_IDS, type Item, type ItemId } from './items.ts';
-import { startServices } from './scratch.ts';
+import { tryMasterKeys, type Trial } from './trial.ts';
 
 export interface Observed {
   /** What a read answers, if all versions answer the same; else all answers. */
@@ -16,6 +17,8 @@ export interface Observed {
 }
 
 export interface Observation {
+  /** Before any service began. */
+  trial: Trial;
   refusals: string[];
   items: Record<ItemId, Observed>;
   /** What the worker ended after the start. */
@@ -45,16 +48,18 @@ export const countRows = async (stack: Stack, secretUids?: readonly string[]): P
   return (await inStore<{ count: number }>(stack, text, [secretUids ?? null]))[0]?.count ?? 0;
 };
 
-const openPurges = async (stack: Stack): Promise<string[]> =>
-  (await inStore<{ resource: string }>(stack, `select resource from purges where state <> 'DONE' order by resource`)).map(
-    ({ resource }) => resource,
+const openPurges = (stack: Stack) =>
+  inStore<{ resource: string; last_error: string }>(
+    stack,
+    `select resource, last_error from purges where state <> 'DONE' order by resource`,
   );
 
-/** Waits until the worker has nothing left to purge; answers what it had. */
-const sweep = async (stack: Stack, before: readonly string[]): Promise<string[]> => {
-  for (const end = Date.now() + SWEEP_MS; Date.now() < end; await sleep(200)) if ((await openPurges(stack)).length === 0) break;
-  const left = new Set(await openPurges(stack));
-  return before.filter((resource) => !left.has(resource));
+/** Waits until the worker has nothing left to purge, or says of all of it why it cannot; answers what it has purged. */
+const sweep = async (stack: Stack, before: readonly { resource: string }[], isHindered: boolean): Promise<string[]> => {
+  const isOver = async (): Promise<boolean> => (await openPurges(stack)).every(({ last_error: error }) => isHindered && error !== '');
+  for (const end = Date.now() + SWEEP_MS; Date.now() < end && !(await isOver()); await sleep(200));
+  const left = new Set((await openPurges(stack)).map(({ resource }) => resource));
+  return before.map(({ resource }) => resource).filter((resource) => !left.has(resource));
 };
 
 /** Without a number in what changes from call to call. */
@@ -65,9 +70,9 @@ const readAll = async (callers: Callers, item: Item): Promise<string> => {
 };
 
 export const observe = async (stack: Stack, items: Readonly<Record<ItemId, Item>>, proofs: readonly Proved[]): Promise<Observation> => {
-  const [rowsBefore, waiting] = [await countRows(stack), await openPurges(stack)];
+  const [trial, rowsBefore, waiting] = [await tryMasterKeys(stack), await countRows(stack), await openPurges(stack)];
   const refusals = await startServices(stack);
-  const swept = await sweep(stack, waiting);
+  const swept = await sweep(stack, waiting, refusals.length > 0);
   await using callers = openCallers(stack);
   const observed = {} as Record<ItemId, Observed>;
   for (const id of ITEM_IDS) {
@@ -82,6 +87,7 @@ export const observe = async (stack: Stack, items: Readonly<Record<ItemId, Item>
     }),
   );
   return {
+    trial,
     refusals,
     items: observed,
     swept,

@@ -1,7 +1,7 @@
 // The drill's result as text: what came back from which backup, and where which bytes still are.
 import type { Report, Result } from './drill.ts';
-import { KINDS } from './hunt.ts';
 import { ITEM_IDS, ITEMS, PURGED, type ItemId } from './items.ts';
+import { KINDS } from './needles.ts';
 import { tableOf, wrap } from './table.ts';
 
 const isPurged = (id: ItemId): boolean => (PURGED as readonly ItemId[]).includes(id);
@@ -10,18 +10,21 @@ const verdictOf = ({ scenario, observation }: Result, id: ItemId): string => {
   const got = observation.items[id];
   const [read, key] = scenario.expected[id];
   if (got.read !== read || got.key !== key) return '✗ not as documented';
-  if (!isPurged(id)) return got.read === 'READ' ? 'as it was' : 'lost: not in the backup';
+  if (!isPurged(id) && got.read === 'READ') return 'as it was';
+  if (!isPurged(id) && got.rows === 0) return 'lost: not in the backup';
+  if (!isPurged(id)) return 'lost: its key is not in the backup';
   if (got.read === 'READ') return '! comes back';
   if (got.rows > 0) return 'rows, unreadable';
-  return got.key === 'alive' && id !== 'secret' ? 'gone; its key is back' : 'gone';
+  return got.key === 'alive' && id !== 'secret' && id !== 'rekeyed' ? 'gone; its key is back' : 'gone';
 };
 
 const sentencesOf = ({ scenario, observation }: Result, receipts: number): string[] => {
-  const { refusals, swept, rowsBefore, rowsAfter, logSize, entriesThere } = observation;
+  const { trial, refusals, swept, rowsBefore, rowsAfter, logSize, entriesThere } = observation;
   return [
     ...wrap(`${scenario.why}.`, 110),
-    `Refused to start: ${refusals.length === 0 ? 'nothing' : refusals.join('; ')}. ` +
-      `The worker swept: ${swept.length === 0 ? 'nothing' : swept.join(', ')} (${rowsBefore} → ${rowsAfter} rows).`,
+    `Past every service, ${trial.opened} of ${trial.all} wrapped scope keys in it open with today’s folder of master keys.`,
+    ...wrap(`Refused to start: ${refusals.length === 0 ? 'nothing' : refusals.join('; ')}.`, 110),
+    `The worker swept: ${swept.length === 0 ? 'nothing' : swept.join(', ')} (${rowsBefore} → ${rowsAfter} rows).`,
     `The log has ${logSize} entries; of ${receipts} receipts of purges the entry of ${entriesThere} is in it.`,
   ];
 };
@@ -31,7 +34,7 @@ const bytesOf = ({ needles, sightings }: Report): string[] => {
   const rows = moments.map(({ place, when }) => {
     const { found } = sightings.find((each) => each.place === place && each.when === when)!;
     const counts = KINDS.map((kind) => {
-      const all = needles.filter((needle) => needle.kind === kind);
+      const all = needles.filter((needle) => needle.what === kind);
       const there = all.filter((needle) => found.has(needle)).length;
       return there === 0 ? '–' : `${there} of ${all.length}`;
     });

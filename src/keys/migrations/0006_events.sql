@@ -7,7 +7,8 @@ create table scope_usage (
   unwraps bigint not null,
   last_use_time timestamptz not null
 );
-create index scopes_registered on scopes (key_uid, scope_uid) where destroy_time is null;
+drop index scopes_live;
+create index scopes_live on scopes (key_uid, scope_uid) where destroy_time is null;
 
 create table key_events (
   event_uid uuid primary key default gen_random_uuid(),

@@ -23,7 +23,7 @@ export const batchGetScopes = async (keys: Keys, { names }: BatchGetScopesReques
     keys.db.read,
     uids.filter((uid) => uid !== undefined),
   );
-  const found = new Map(rows.map((row) => [row.scope_uid, toScope(row)]));
+  const found = new Map(rows.filter((row) => keys.isVisible(row, call.principal)).map((row) => [row.scope_uid, toScope(row)]));
   const resultOf = (uid: string | undefined): GetScopeResult => {
     if (uid === undefined) return failed(invalid('names', 'must be scopes/{uid}, a UUID in lower case', 'MALFORMED_NAME'));
     const scope = found.get(uid);

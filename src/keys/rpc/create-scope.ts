@@ -51,7 +51,7 @@ const createUnder = async (keys: Keys, { scopeUid, instanceUid, instance, path, 
   if (!version) throw renewed();
   if (version.is_expired) throw materialExpired();
   const ref = { keyUid: rootKey.key_uid, version: version.version, ref: version.ref };
-  const wrappedKey = await wrapNewScopeKey(keys.backend, ref, scopeUid, instanceUid, call.deadline);
+  const wrappedKey = await wrapNewScopeKey(keys.backend, ref, { scopeUid, instanceUid, version: 1 }, call.deadline);
 
   return mutate(keys, call, async (tx) => {
     const scope = { scopeUid, instanceUid, service: call.principal, instance, keyUid: ref.keyUid, keyVersion: ref.version, wrappedKey };
@@ -61,13 +61,17 @@ const createUnder = async (keys: Keys, { scopeUid, instanceUid, instance, path, 
     if (!row) throw renewed();
     if (!inserted) {
       if (row.instance_uid !== instanceUid || row.key_uid !== ref.keyUid || row.service !== call.principal) throw taken(scopeUid);
-      if (!row.wrapped_key) throw scopeDestroyed(scopeUid);
+      if (row.destroy_time) throw scopeDestroyed(scopeUid);
     }
     return toScope(row);
   });
 };
 
 const taken = (scopeUid: string): AppError =>
-  new AppError('ALREADY_EXISTS', `${scopeName(scopeUid)} exists for another instance or under another root key; choose another UUID`, {
-    metadata: { scope: scopeName(scopeUid) },
-  });
+  new AppError(
+    'ALREADY_EXISTS',
+    `${scopeName(scopeUid)} exists for another instance or service, or under another root key; choose another UUID`,
+    {
+      metadata: { scope: scopeName(scopeUid) },
+    },
+  );

@@ -8,7 +8,7 @@ import { selectScope } from '../sql/scopes.ts';
 
 export const getScope = async (keys: Keys, request: GetScopeRequest, call: Call): Promise<Scope> => {
   const row = await selectScope(keys.db.read, parseScope(request.name));
-  if (!row) throw notFound('scope', request.name);
+  if (!row || !keys.isVisible(row, call.principal)) throw notFound('scope', request.name);
   call.annotate({ instanceUid: row.instance_uid });
   return toScope(row);
 };

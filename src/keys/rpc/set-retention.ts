@@ -8,8 +8,8 @@ import { toScope } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseScope } from '../names.ts';
 import { scopeDestroyed } from '../scope-keys.ts';
-import { lockRegistration, setRetained } from '../sql/registrations.ts';
-import { selectScope } from '../sql/scopes.ts';
+import { setRetained } from '../sql/registrations.ts';
+import { lockScope } from '../sql/scopes.ts';
 
 /** Whatever the state of the root key: one whose destruction is scheduled is not destroyed while a scope is retained. */
 export const setRetention = async (keys: Keys, request: SetRetentionRequest, call: Call): Promise<Scope> => {
@@ -20,12 +20,12 @@ export const setRetention = async (keys: Keys, request: SetRetentionRequest, cal
   call.annotate({ attributes: { scope: scopeUid, retained: String(retained), reason } });
 
   return mutate(keys, call, async (tx) => {
-    if (!(await lockRegistration(tx, scopeUid, call.principal))) throw notFound('scope', request.scope);
-    await setRetained(tx, scopeUid, retained);
-    const row = await selectScope(tx, scopeUid);
-    if (!row) throw notFound('scope', request.scope);
+    // With its root key: of a retention and the key's deletion, one sees the other.
+    const row = await lockScope(tx, scopeUid);
+    if (row?.service !== call.principal) throw notFound('scope', request.scope);
     if (retained && row.destroy_time) throw scopeDestroyed(scopeUid);
     call.annotate({ instanceUid: row.instance_uid });
-    return toScope(row);
+    await setRetained(tx, scopeUid, retained);
+    return toScope({ ...row, retained });
   });
 };

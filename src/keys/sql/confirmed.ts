@@ -16,13 +16,6 @@ export const raiseConfirmed = async (db: Queryable, index: bigint, epoch: bigint
   await db.query({ name: 'keys.raiseConfirmed', text, values: [index, epoch] });
 };
 
-/** Answers how many were there. */
-export const destroyScopes = async (tx: Queryable, scopeUids: readonly string[]): Promise<number> => {
-  const text = `update scopes set wrapped_key = null, destroy_time = now()
-    where scope_uid = any($1::uuid[]) and wrapped_key is not null returning scope_uid`;
-  return (await tx.query({ name: 'keys.destroyScopes', text, values: [scopeUids] })).length;
-};
-
 export interface LiveVersion {
   key_uid: string;
   version: number;

@@ -38,7 +38,7 @@ export interface Due {
 /** Root keys whose wait is over, and that nothing retained stands against; none of them can be restored any more. */
 export const lockDueDestructions = (tx: Queryable, limit: number): Promise<Due[]> => {
   const text = `select key_uid, key_ring, key_id from root_keys k where state = 'DESTROY_SCHEDULED' and purge_time <= now()
-    and not exists (select from scopes s where s.key_uid = k.key_uid and s.wrapped_key is not null and s.retained)
+    and not exists (select from scopes s where s.key_uid = k.key_uid and s.destroy_time is null and s.retained)
     order by purge_time limit $1 for update`;
   return tx.query<Due>({ name: 'keys.lockDueDestructions', text, values: [limit] });
 };
@@ -50,6 +50,6 @@ export const selectNextDestruction = async (db: Queryable): Promise<number | nul
 };
 
 export const countRetained = async (db: Queryable, keyUid: string): Promise<bigint> => {
-  const text = 'select count(*) as n from scopes where key_uid = $1 and wrapped_key is not null and retained';
+  const text = 'select count(*) as n from scopes where key_uid = $1 and destroy_time is null and retained';
   return (await db.query<{ n: bigint }>({ name: 'keys.countRetained', text, values: [keyUid] }))[0]?.n ?? 0n;
 };

@@ -1,13 +1,14 @@
-// Renewing root keys: new versions in `root_key_versions`, and the scopes that move to them. Walked by indexes, from a place on.
+// Renewing root keys: new versions in `root_key_versions`, and the versions of scope keys that move to them. Walked by indexes, from a place on.
 import type { Queryable } from '../../kernel/db.ts';
 import type { RootKeyRef } from '../backend.ts';
 import { EXPIRED } from './root-keys.ts';
 
-/** Behind this scope of this version, or the version itself if there is none behind. */
+/** Behind this version of this scope's key under this version, or the version itself if there is none behind. */
 export interface Place {
   keyUid: string;
   version: number;
   scopeUid: string;
+  scopeVersion: number;
 }
 
 export interface OldVersion {
@@ -60,24 +61,27 @@ export const updateRef = async (tx: Queryable, { keyUid, version, ref }: RootKey
 
 export interface WrappedScope {
   scope_uid: string;
+  version: number;
   instance_uid: string;
   wrapped_key: Buffer;
 }
 
-export const lockScopes = (tx: Queryable, { keyUid, version, scopeUid }: Place, limit: number): Promise<WrappedScope[]> => {
-  const text = `select scope_uid, instance_uid, wrapped_key from scopes
-    where key_uid = $1 and key_version = $2 and scope_uid > $3 and wrapped_key is not null order by scope_uid limit $4 for update`;
-  return tx.query<WrappedScope>({ name: 'keys.lockScopes', text, values: [keyUid, version, scopeUid, limit] });
+export const lockScopes = (tx: Queryable, { keyUid, version, scopeUid, scopeVersion }: Place, limit: number): Promise<WrappedScope[]> => {
+  const text = `select v.scope_uid, v.version, s.instance_uid, v.wrapped_key from scope_versions v join scopes s using (scope_uid)
+    where v.key_uid = $1 and v.key_version = $2 and (v.scope_uid, v.version) > ($3::uuid, $4::int) and v.wrapped_key is not null
+    order by v.scope_uid, v.version limit $5 for update of v`;
+  return tx.query<WrappedScope>({ name: 'keys.lockScopes', text, values: [keyUid, version, scopeUid, scopeVersion, limit] });
 };
 
 export const moveScopes = async (
   tx: Queryable,
   version: number,
-  scopes: readonly { scopeUid: string; wrappedKey: Buffer }[],
+  scopes: readonly { scopeUid: string; version: number; wrappedKey: Buffer }[],
 ): Promise<void> => {
-  const text = `update scopes s set key_version = $1, wrapped_key = moved.wrapped_key
-    from unnest($2::uuid[], $3::bytea[]) as moved (scope_uid, wrapped_key) where s.scope_uid = moved.scope_uid`;
-  const values = [version, scopes.map((s) => s.scopeUid), scopes.map((s) => s.wrappedKey)];
+  const text = `update scope_versions v set key_version = $1, wrapped_key = moved.wrapped_key
+    from unnest($2::uuid[], $3::int[], $4::bytea[]) as moved (scope_uid, version, wrapped_key)
+    where v.scope_uid = moved.scope_uid and v.version = moved.version`;
+  const values = [version, scopes.map((s) => s.scopeUid), scopes.map((s) => s.version), scopes.map((s) => s.wrappedKey)];
   await tx.query({ name: 'keys.moveScopes', text, values });
 };
 
@@ -85,7 +89,7 @@ export const moveScopes = async (
 export const forgetVersion = async (tx: Queryable, keyUid: string, version: number): Promise<boolean> => {
   const text = `update root_key_versions v set ref = null, destroy_time = now()
     where v.key_uid = $1 and v.version = $2 and v.ref is not null
-      and not exists (select from scopes s where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null)
+      and not exists (select from scope_versions s where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null)
     returning v.version`;
   return (await tx.query({ name: 'keys.forgetVersion', text, values: [keyUid, version] })).length === 1;
 };

@@ -46,7 +46,7 @@ const COLUMNS = `k.key_uid, k.key_ring, k.key_id, ${KEY_STATE} as state, k.owner
   k.dual_authorization, k.rotation_seconds, k.revision, k.create_time, k.update_time, k.expire_time, k.delete_time, k.purge_time, k.destroy_time,
   k.next_rotation_time, case when ${APPROVED} then k.approved_by end as approved_by, case when ${APPROVED} then k.approve_time end as approve_time,
   array(select n.name from key_names n where n.key_uid = k.key_uid and n.name <> k.key_id order by n.name) as aliases,
-  (select count(*) from scopes s where s.key_uid = k.key_uid and s.wrapped_key is not null) as scope_count,
+  (select count(*) from scopes s where s.key_uid = k.key_uid and s.destroy_time is null) as scope_count,
   (select coalesce(jsonb_agg(jsonb_build_object('version', v.version, 'present', not ${EXPIRED}, 'expire_time', v.material_expire_time)
     order by v.version), '[]') from root_key_versions v
     where v.key_uid = k.key_uid and v.origin <> 'CREATED' and v.ref is not null) as imported_versions`;

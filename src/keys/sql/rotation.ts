@@ -42,7 +42,7 @@ export const selectVersionToLeave = async (
   from: number,
 ): Promise<{ version: number; ref: Buffer } | undefined> => {
   const text = `select v.version, v.ref from root_key_versions v where v.key_uid = $1 and v.version >= $3 and v.version <> $2 and v.ref is not null and not ${EXPIRED}
-    and exists (select from scopes s where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null)
+    and exists (select from scope_versions s where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null)
     order by v.version limit 1`;
   const values = [key_uid, primary_version, from];
   return (await tx.query<{ version: number; ref: Buffer }>({ name: 'keys.selectVersionToLeave', text, values }))[0];
@@ -76,8 +76,9 @@ export interface RotationRow {
 export const selectRotation = async (db: Queryable, path: RootKeyPath): Promise<RotationRow | undefined> => {
   const text = `select k.key_ring, k.key_id, ${KEY_STATE} as state, k.primary_version, k.rotation_time, k.moved_time, n.scope_count, n.moved_count
     from key_names named join root_keys k using (key_uid),
-    lateral (select count(*) as scope_count, count(*) filter (where s.key_version = k.primary_version) as moved_count
-      from scopes s where s.key_uid = k.key_uid and s.wrapped_key is not null) n
+    lateral (select count(*) as scope_count, count(*) filter (where not exists (select from scope_versions v
+        where v.scope_uid = s.scope_uid and v.key_version <> k.primary_version and v.wrapped_key is not null)) as moved_count
+      from scopes s where s.key_uid = k.key_uid and s.destroy_time is null) n
     where named.key_ring = $1 and named.name = $2`;
   return (await db.query<RotationRow>({ name: 'keys.selectRotation', text, values: [path.keyRing, path.key] }))[0];
 };

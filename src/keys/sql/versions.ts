@@ -17,7 +17,8 @@ export interface KeyVersionRow {
 
 const SELECT = `select v.key_uid, k.key_ring, k.key_id, v.version, v.version = k.primary_version and k.state <> 'DESTROYED' as is_primary, v.wraps,
   v.create_time, v.last_use_time, v.destroy_time,
-  (select count(*) from scopes s where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null) as scope_count
+  (select count(distinct s.scope_uid) from scope_versions s
+    where s.key_uid = v.key_uid and s.key_version = v.version and s.wrapped_key is not null) as scope_count
   from key_names named join root_keys k using (key_uid) join root_key_versions v using (key_uid)
   where named.key_ring = $1 and named.name = $2`;
 

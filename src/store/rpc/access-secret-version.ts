@@ -1,5 +1,5 @@
 import type { AccessSecretVersionRequest, AccessSecretVersionResponse } from '../../gen/strongroom/secrets/v1/secret_access_service.ts';
-import { notFound } from '../../kernel/errors.ts';
+import { AppError, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import { assertAbove } from '../load.ts';
 import { parseVersion, secretName, versionName, type VersionPath } from '../names.ts';
@@ -8,12 +8,20 @@ import { selectStored, type StoredVersion } from '../sql/secret-versions.ts';
 import { assertActive, assertReadable } from '../state.ts';
 import type { Store } from '../store.ts';
 
-export const accessSecretVersion = async (
+/** When the group's key is replaced, its old version may be destroyed after the row was read: then the row has a fresh wrap. */
+export const accessSecretVersion = (
   store: Store,
   request: AccessSecretVersionRequest,
   call: Call,
 ): Promise<AccessSecretVersionResponse> => {
   const path = parseVersion(request.name);
+  return open(store, path, call).catch((error: unknown) => {
+    if (error instanceof AppError && error.reason === 'SCOPE_KEY_VERSION_DESTROYED') return open(store, path, call);
+    throw error;
+  });
+};
+
+const open = async (store: Store, path: VersionPath, call: Call): Promise<AccessSecretVersionResponse> => {
   const stored = await selectStored(store.db.read, path);
   if (!stored) throw notFound('secret', secretName(path));
   const version = assertOpenable(path, stored);

@@ -1,7 +1,8 @@
 import { AddSecretVersionRequest, SecretVersion } from '../../gen/strongroom/secrets/v1/secret_service.ts';
-import { AppError, invalid } from '../../kernel/errors.ts';
+import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import type { Sealed } from '../envelope.ts';
+import { assertKeyInUse, Overtaken, untilInTime } from '../key-version.ts';
 import { loadActiveSecret } from '../load.ts';
 import { toVersion } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -12,11 +13,9 @@ import { lockSecret, setLatestVersion } from '../sql/secrets.ts';
 import { checkEtag } from '../state.ts';
 import type { Store } from '../store.ts';
 
-const TRIES = 8;
-
 /**
  * The version's number is bound into its ciphertext, so it is sealed for the number that is next now; if another writer
- * takes that number first, it is sealed again for the one after.
+ * takes that number first, it is sealed again for the one after; and again also if the key of its group was replaced.
  */
 export const addSecretVersion = async (store: Store, request: AddSecretVersionRequest, call: Call): Promise<SecretVersion> => {
   const path = parseSecret(request.parent, 'parent');
@@ -42,7 +41,8 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
       change: async (tx) => {
         const row = await loadActiveSecret(tx, path, lockSecret);
         checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
-        if (row.latest_version + 1 !== version || !sealed) throw new Overtaken();
+        if (row.latest_version + 1 !== version || !sealed) throw new Overtaken('other writers were adding versions to this secret');
+        assertKeyInUse(row, sealed.wrappedDek);
         const { instance_uid: instanceUid, secret_uid: secretUid } = row;
         const inserted = await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version, sizeBytes: value.bytes.length });
         await setLatestVersion(tx, row, version);
@@ -51,18 +51,5 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
       },
     });
 
-  for (let tries = 1; ; tries++) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!(error instanceof Overtaken) || tries === TRIES) throw error;
-    }
-  }
+  return untilInTime(attempt);
 };
-
-/** Another writer took the number. */
-class Overtaken extends AppError {
-  constructor() {
-    super('CONFLICT', 'other writers were adding versions to this secret at the same time; try again');
-  }
-}

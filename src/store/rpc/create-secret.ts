@@ -3,6 +3,7 @@ import { CreateSecretRequest, Secret } from '../../gen/strongroom/secrets/v1/sec
 import type { Call } from '../../kernel/table.ts';
 import type { Sealed } from '../envelope.ts';
 import { checkAnnotations, checkLabels, checkText } from '../../kernel/fields.ts';
+import { assertKeyInUse, untilInTime } from '../key-version.ts';
 import { assertNew, exists, loadActiveGroup, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -26,33 +27,37 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
   let sealed: Sealed | undefined;
   call.annotate({ resource: name });
 
-  return mutate(store, call, {
-    request,
-    codec: { request: CreateSecretRequest, reply: Secret },
-    prepare: async () => {
-      const { instance_uid, group_uid } = await loadActiveGroup(store.db.read, group);
-      await assertNew(store.db.read, name);
-      if (await selectSecret(store.db.read, path)) throw exists(name);
-      if (value)
-        sealed = await store.envelope.seal({ instanceUid: instance_uid, groupUid: group_uid, secretUid, version: 1 }, value.bytes, call);
-    },
-    change: async (tx) => {
-      const { instance_uid: instanceUid, group_uid: groupUid } = await loadActiveGroup(tx, group, holdGroup);
-      const secret = {
-        instanceUid,
-        groupUid,
-        secretUid,
-        secretId: path.secret,
-        description,
-        labels,
-        annotations,
-        latestVersion: value ? 1 : 0,
-      };
-      if (!(await insertSecret(tx, secret))) throw exists(name);
-      if (value && sealed)
-        await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
-      call.annotate({ instanceUid, attributes: value ? { version: '1' } : {} });
-      return toSecret(await loadSecret(tx, path));
-    },
-  });
+  const attempt = () =>
+    mutate(store, call, {
+      request,
+      codec: { request: CreateSecretRequest, reply: Secret },
+      prepare: async () => {
+        const { instance_uid, group_uid } = await loadActiveGroup(store.db.read, group);
+        await assertNew(store.db.read, name);
+        if (await selectSecret(store.db.read, path)) throw exists(name);
+        if (value)
+          sealed = await store.envelope.seal({ instanceUid: instance_uid, groupUid: group_uid, secretUid, version: 1 }, value.bytes, call);
+      },
+      change: async (tx) => {
+        const row = await loadActiveGroup(tx, group, holdGroup);
+        const { instance_uid: instanceUid, group_uid: groupUid } = row;
+        if (sealed) assertKeyInUse(row, sealed.wrappedDek);
+        const secret = {
+          instanceUid,
+          groupUid,
+          secretUid,
+          secretId: path.secret,
+          description,
+          labels,
+          annotations,
+          latestVersion: value ? 1 : 0,
+        };
+        if (!(await insertSecret(tx, secret))) throw exists(name);
+        if (value && sealed)
+          await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
+        call.annotate({ instanceUid, attributes: value ? { version: '1' } : {} });
+        return toSecret(await loadSecret(tx, path));
+      },
+    });
+  return untilInTime(attempt);
 };

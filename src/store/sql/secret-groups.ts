@@ -14,10 +14,12 @@ export interface GroupRow extends Lifecycle {
   group_id: string;
   display_name: string;
   labels: Record<string, string>;
+  /** Of the group's key: nothing that an older one has wrapped is taken. */
+  key_version: number;
 }
 
 const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
-  coalesce(i.group_retention_seconds, i.retention_seconds) as retention_seconds, g.group_uid, g.group_id, g.state, g.display_name, g.labels,
+  coalesce(i.group_retention_seconds, i.retention_seconds) as retention_seconds, g.group_uid, g.group_id, g.state, g.display_name, g.labels, g.key_version,
   g.revision, g.create_time, g.update_time, g.delete_time, g.purge_time`;
 const FROM = 'from secret_groups g join instances i using (instance_uid)';
 

@@ -15,6 +15,8 @@ export interface SecretRow extends Lifecycle {
   group_uid: string;
   group_id: string;
   group_state: State;
+  /** Of the group's key. */
+  key_version: number;
   secret_uid: string;
   secret_id: string;
   description: string;
@@ -25,7 +27,7 @@ export interface SecretRow extends Lifecycle {
 
 const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
   coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
-  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, s.secret_uid,
+  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
   s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
   s.delete_time, s.purge_time`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;

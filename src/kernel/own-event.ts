@@ -1,8 +1,8 @@
-// Audit events of what the key service does by itself, on nobody's call.
+// Audit events of what a service does by itself, on nobody's call.
 import { v7 as uuidv7 } from 'uuid';
-import { eventOf, type Event } from '../kernel/audit.ts';
-import type { SpiffeId } from '../kernel/identity.ts';
-import type { Call, EntryDraft } from '../kernel/table.ts';
+import { eventOf, type Event } from './audit.ts';
+import type { SpiffeId } from './identity.ts';
+import type { Call, EntryDraft } from './table.ts';
 
 export type OwnEvent = (action: string, resource: string, facts: EntryDraft) => Event;
 
