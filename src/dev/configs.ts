@@ -68,8 +68,11 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
     'strongroom.keys.v1.EnvelopeService/DestroyScope': [store, worker],
     'strongroom.keys.v1.EnvelopeService/GetScope': [store, worker, operator],
     'strongroom.keys.v1.EnvelopeService/BatchGetScopes': [store, worker],
+    'strongroom.keys.v1.RegistrationService/SetRetention': [store],
+    'strongroom.keys.v1.KeyEventService': [store],
     'strongroom.keys.v1.ScopeService': [store],
     // Grants decide.
+    'strongroom.keys.v1.RegistrationService': ['*'],
     'strongroom.keys.v1.ImportService': ['*'],
     'strongroom.keys.v1.KeyRingService': ['*'],
     'strongroom.keys.v1.KeyService': ['*'],

@@ -21,11 +21,15 @@ export interface CallOptions {
   correlationId?: string;
 }
 
+export interface StreamOptions {
+  /** Ends the stream; without it, it lasts as long as the peer lets it. */
+  signal: AbortSignal;
+}
+
 export type ClientOf<S extends ServiceDefinition> = {
-  [M in keyof S as S[M]['responseStream'] extends true ? never : M]: (
-    request: RequestOf<S[M]>,
-    options: CallOptions,
-  ) => Promise<ResponseOf<S[M]>>;
+  [M in keyof S]: S[M]['responseStream'] extends true
+    ? (request: RequestOf<S[M]>, options: StreamOptions) => AsyncIterable<ResponseOf<S[M]>>
+    : (request: RequestOf<S[M]>, options: CallOptions) => Promise<ResponseOf<S[M]>>;
 } & AsyncDisposable;
 
 const CHANNEL = {
@@ -89,7 +93,29 @@ export const dial = <S extends ServiceDefinition>(definition: S, peer: Peer, tls
         client.makeUnaryRequest(method.path, serialize, method.responseDeserialize, request, metadata, { deadline: cut(deadline) }, settle);
       });
 
-  const methods = Object.fromEntries(Object.entries(definition).map(([name, method]) => [name, call(method)]));
+  /** Who stops to listen, or aborts, ends it. */
+  const listen = (method: ServiceDefinition[string]) =>
+    async function* (request: unknown, { signal }: StreamOptions): AsyncGenerator {
+      const serialize = method.requestSerialize as (value: unknown) => Buffer;
+      const messages = client.makeServerStreamRequest(method.path, serialize, method.responseDeserialize, request);
+      const leave = (): void => messages.cancel();
+      // Its end may come after nobody listens any more.
+      messages.on('error', () => undefined);
+      signal.addEventListener('abort', leave, { once: true });
+      try {
+        if (signal.aborted) leave();
+        yield* messages as AsyncIterable<unknown>;
+      } catch (error) {
+        throw fromServiceError(error as ServiceError, fallback);
+      } finally {
+        signal.removeEventListener('abort', leave);
+        leave();
+      }
+    };
+
+  const methods = Object.fromEntries(
+    Object.entries(definition).map(([name, method]) => [name, method.responseStream ? listen(method) : call(method)]),
+  );
   const dispose = { [Symbol.asyncDispose]: async () => client.close() };
   // Opened now, so that the first call does not pay for the handshake.
   client.getChannel().getConnectivityState(true);

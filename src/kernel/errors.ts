@@ -182,5 +182,7 @@ export const fromServiceError = (error: ServiceError, fallback: Reason): AppErro
 };
 
 /** The error of one batch item, as it came over the wire. */
-export const fromItemError = (item: { reason: string; message: string }): AppError =>
-  isReason(item.reason) ? new AppError(item.reason, item.message) : new AppError('INTERNAL', 'internal error in another service');
+export const fromItemError = (item: { reason: string; message: string; metadata?: ReadonlyMap<string, string> }): AppError =>
+  isReason(item.reason)
+    ? new AppError(item.reason, item.message, { metadata: Object.fromEntries(item.metadata ?? []) })
+    : new AppError('INTERNAL', 'internal error in another service');

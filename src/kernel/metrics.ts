@@ -20,6 +20,10 @@ export const metrics = {
   handshakeFailures: new Counter({ name: 'strongroom_tls_handshake_failures_total', help: 'Connections that failed mutual TLS' }),
   outboxAge: new Gauge({ name: 'strongroom_outbox_oldest_seconds', help: 'Age of the oldest event that the audit log has not taken' }),
   keyCache: new Counter({ name: 'strongroom_scope_key_cache_total', help: 'Scope key lookups, by result', labelNames: ['result'] }),
+  keyEventsOverdue: new Counter({
+    name: 'strongroom_key_events_overdue_total',
+    help: 'Key events that a service has not acknowledged in time',
+  }),
   auditBatch: new Histogram({
     name: 'strongroom_audit_batch_entries',
     help: 'Entries per committed batch',

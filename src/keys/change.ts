@@ -7,6 +7,7 @@ import type { Keys } from './keys.ts';
 import { toRootKey } from './messages.ts';
 import { mutate, revoke } from './mutation.ts';
 import { parseRootKey } from './names.ts';
+import { addKeyEvents, type KeyChange } from './sql/key-events.ts';
 import { lockRootKey, selectRootKey, type RootKeyRow } from './sql/root-keys.ts';
 import { assertAllows, checkEtag, type Operation } from './state.ts';
 
@@ -16,10 +17,16 @@ interface Change {
   operation: Operation;
   /** Whether it takes the key away from those who use it. */
   revokes?: boolean;
+  /** What services that use the key are told. */
+  event?: KeyChange;
   apply: (tx: Queryable, row: RootKeyRow) => Promise<void>;
 }
 
-export const changeRootKey = (keys: Keys, call: Call, { name, etag = '', operation, revokes, apply }: Change): Promise<RootKey> => {
+export const changeRootKey = async (
+  keys: Keys,
+  call: Call,
+  { name, etag = '', operation, revokes, event, apply }: Change,
+): Promise<RootKey> => {
   const path = parseRootKey(name);
   const change = async (tx: Queryable): Promise<RootKey> => {
     const row = await lockRootKey(tx, path);
@@ -31,7 +38,12 @@ export const changeRootKey = (keys: Keys, call: Call, { name, etag = '', operati
     checkEtag(name, etag, row.key_uid, row.revision);
     assertAllows(name, row.state, operation);
     await apply(tx, row);
+    if (event) await addKeyEvents(tx, row.key_uid, event);
     return toRootKey((await selectRootKey(tx, path)) ?? row);
   };
-  return revokes ? revoke(keys, call, async (tx) => ({ reply: await change(tx), revoked: true })) : mutate(keys, call, change);
+  const changed = await (revokes
+    ? revoke(keys, call, async (tx) => ({ reply: await change(tx), revoked: true }))
+    : mutate(keys, call, change));
+  if (event) keys.events.made();
+  return changed;
 };

@@ -17,6 +17,13 @@ export const keysConfig = z.strictObject({
   purgers: z.array(spiffeIdSchema).default([]),
   /** 32 random bytes: page tokens are sealed under a key derived from it. The same for all replicas. */
   tokenKeyFile: fileSchema,
+  /** What services are told of the life cycle of root keys. */
+  events: z
+    .strictObject({
+      /** One that is not acknowledged by then is recorded as overdue. */
+      deadline: durationSchema.default(60_000),
+    })
+    .default({ deadline: 60_000 }),
   /** The shortest interval of a rotation policy. */
   rotationMinimum: durationSchema.default(86_400_000),
   /** Who may look at and destroy the scopes of which other services: the one that ends what another one has begun. */

@@ -6,6 +6,7 @@ import type { Chore } from './chores.ts';
 import { assertNoneRetained } from './in-use.ts';
 import { rootKeyName } from './names.ts';
 import type { OwnEvent } from '../kernel/own-event.ts';
+import { addKeyEvents } from './sql/key-events.ts';
 import { destroyRootKey, lockDueDestructions, selectNextDestruction } from './sql/life-cycle.ts';
 import { selectVersions } from './sql/root-keys.ts';
 import { raiseEpoch } from './sql/scopes.ts';
@@ -23,6 +24,7 @@ export const destroyMaterial = async (
   await assertNoneRetained(tx, name, keyUid);
   for (const version of await selectVersions(tx, keyUid)) await backend.destroy({ keyUid, ...version }, deadline);
   await destroyRootKey(tx, keyUid);
+  await addKeyEvents(tx, keyUid, 'DESTROYED');
 };
 
 /** Destroys root keys when their wait is over. */

@@ -7,6 +7,7 @@ import type { Chore } from './chores.ts';
 import { importJobName, rootKeyName } from './names.ts';
 import type { OwnEvent } from '../kernel/own-event.ts';
 import { expireImportJobs } from './sql/import-jobs.ts';
+import { addKeyEvents } from './sql/key-events.ts';
 import { forgetMaterial, lockDueMaterial, selectExpiryDelay } from './sql/material.ts';
 import { raiseEpoch } from './sql/scopes.ts';
 
@@ -19,6 +20,7 @@ const expireMaterial = async (backend: KeyBackend, tx: Queryable, ownEvent: OwnE
   for (const { key_uid: keyUid, key_ring: keyRing, key_id: key, version, ref } of due) {
     const left = await backend.forgetMaterial({ keyUid, version, ref }, Date.now() + CALL_MS);
     await forgetMaterial(tx, { keyUid, version, ref: left });
+    await addKeyEvents(tx, keyUid, 'MATERIAL_EXPIRED');
     const attributes = { key: keyUid, version: String(version) };
     await enqueue(tx, ownEvent('keys.rootkey.material.expire', rootKeyName({ keyRing, key }), { attributes }));
   }

@@ -8,6 +8,7 @@ import { notGranted } from './in-use.ts';
 import type { Keys } from './keys.ts';
 import { ALL, parseInstance, parseTarget, rootKeyName } from './names.ts';
 import { hasUse, type GrantRow } from './sql/grants.ts';
+import { addGrantEvents, type KeyChange } from './sql/key-events.ts';
 import { selectKeyRing } from './sql/key-rings.ts';
 import { selectKeyId, type RootKeyRow } from './sql/root-keys.ts';
 
@@ -34,6 +35,13 @@ export const loadTarget = async (tx: Queryable, name: string): Promise<string> =
   const key = await selectKeyId(tx, target);
   if (key === undefined) throw notFound('root key', name);
   return rootKeyName({ ...target, key });
+};
+
+/** Tells the service that the grant is for; of one to a person nobody is told. */
+export const tellOfGrant = async (tx: Queryable, change: KeyChange, { principal, instance, target: name }: GrantRow): Promise<void> => {
+  if (instance === '') return;
+  const target = parseTarget(name);
+  await addGrantEvents(tx, change, { principal, instance, target: target === ALL ? {} : target });
 };
 
 /** Whether a service may register scopes for an instance under a root key. */

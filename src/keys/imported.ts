@@ -64,10 +64,12 @@ export const withParts = <T>(use: UseMasterKey, key: RootKeyVersion, ref: Buffer
 /** What is left of a reference when its material is forgotten. */
 export const pepperOnly = (ref: Buffer): Buffer => ref.subarray(0, PEPPER_END);
 
-export const materialExpired = (): AppError =>
+/** `name` is the root key's, where it is known. */
+export const materialExpired = (name?: string): AppError =>
   new AppError(
     'KEY_MATERIAL_EXPIRED',
     'the material of the imported root key has expired; its owner can bring it back by ReimportMaterial',
+    name === undefined ? {} : { metadata: { resource: name } },
   );
 
 /** The key that wraps scope keys; to be wiped by the caller. */

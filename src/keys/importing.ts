@@ -140,6 +140,6 @@ export const importInto = async <Reply>(
     });
   keys.relay.kick();
   if (outcome instanceof AppError) throw outcome;
-  keys.chores.kick();
+  keys.events.made();
   return outcome;
 };

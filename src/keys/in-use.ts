@@ -18,6 +18,9 @@ export const aliasTaken = (keyRing: string): AppError =>
     metadata: { resource: keyRing },
   });
 
+export const scopeRetained = (name: string): AppError =>
+  new AppError('SCOPE_RETAINED', `what ${name} protects must be kept; its hold must be taken off first`, { metadata: { scope: name } });
+
 export const assertNoneRetained = async (tx: Queryable, name: string, keyUid: string): Promise<void> => {
   const retained = await countRetained(tx, keyUid);
   if (retained > 0n)

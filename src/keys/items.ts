@@ -91,9 +91,10 @@ export const runOne = async <Request extends DekRequest, Response>(
 type Outcome<Response> = { $case: 'response'; value: Response } | { $case: 'error'; value: ItemError };
 
 /** The result of an item that failed. */
-export const failed = (error: AppError): { outcome: { $case: 'error'; value: ItemError } } => ({
-  outcome: { $case: 'error', value: { code: error.grpcCode, reason: error.reason, message: error.message } },
-});
+export const failed = (error: AppError): { outcome: { $case: 'error'; value: ItemError } } => {
+  const metadata = new Map(Object.entries(error.metadata));
+  return { outcome: { $case: 'error', value: { code: error.grpcCode, reason: error.reason, message: error.message, metadata } } };
+};
 
 /** A call with many items: what fails an item fails that item only. */
 export const runBatch = async <Request extends DekRequest, Response>(

@@ -6,6 +6,7 @@ import type { PageTokens } from '../kernel/page.ts';
 import type { KeyBackend } from './backend.ts';
 import type { Chores } from './chores.ts';
 import type { Epochs, Schedule } from './epochs.ts';
+import type { KeyEvents } from './key-events.ts';
 import type { KeyFiles } from './key-files.ts';
 import type { ScopeKeys } from './scope-keys.ts';
 
@@ -18,6 +19,7 @@ export interface Keys {
   readonly epochs: Epochs;
   readonly schedule: Schedule;
   readonly chores: Chores;
+  readonly events: KeyEvents;
   readonly pages: PageTokens;
   /** Whose scopes need no grant under a provider-managed root key. */
   readonly provisioners: readonly SpiffeId[];

@@ -18,6 +18,7 @@ import { openChores } from './chores.ts';
 import { keysConfig } from './config.ts';
 import { destructionChore } from './destruction.ts';
 import { openEpochs } from './epochs.ts';
+import { cleanupChore, expiredKeyChore, openKeyEvents, overdueChore } from './key-events.ts';
 import { expiryChore } from './expiry.ts';
 import { openKeyFiles } from './key-files.ts';
 import type { Keys } from './keys.ts';
@@ -27,6 +28,7 @@ import { moveChore, policyChore } from './rotation.ts';
 import { openScopeKeys } from './scope-keys.ts';
 import { registrations } from './service.ts';
 import { openSoftBackend } from './soft.ts';
+import { openUsage } from './usage.ts';
 import { openVersionUses } from './version-uses.ts';
 import { visibilityOf } from './visibility.ts';
 
@@ -68,12 +70,16 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
         policyChore(db, backend, ownEvent),
         moveChore(backend, ownEvent, log),
         expiryChore(db, backend, ownEvent),
+        expiredKeyChore(db, ownEvent),
+        overdueChore(db, ownEvent, config.events.deadline),
+        cleanupChore,
         uses.chore,
       ],
     }),
   );
   replay.onDone(() => chores.kick());
-  const scopeKeys = openScopeKeys({ db, backend, epochs: replay, used: uses.note, max: config.scopeCache.max });
+  const usage = stack.use(openUsage(db, log));
+  const scopeKeys = openScopeKeys({ db, backend, epochs: replay, used: uses.note, counted: usage.count, max: config.scopeCache.max });
   const authorization = openAuthorization(db, replay, config, () => replay.assertDone());
   const keys: Keys = {
     db,
@@ -84,6 +90,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     epochs,
     schedule,
     chores,
+    events: openKeyEvents(() => chores.kick()),
     pages: pageTokens(readKeyFile(config.tokenKeyFile)),
     provisioners: config.provisioners,
     rotationMinimumSeconds: config.rotationMinimum / 1000,

@@ -1,6 +1,7 @@
 // Rows as messages.
 import { Role, type Grant } from '../gen/strongroom/keys/v1/grant_service.ts';
 import { Scope, Scope_State } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import { KeyEvent, KeyEvent_Change } from '../gen/strongroom/keys/v1/key_event_service.ts';
 import { ImportJob, ImportJob_State } from '../gen/strongroom/keys/v1/import_service.ts';
 import type { KeyRing } from '../gen/strongroom/keys/v1/key_ring_service.ts';
 import { RootKey, RootKey_Origin, RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
@@ -10,11 +11,14 @@ import {
   RootKeyVersion,
   RootKeyVersion_State,
 } from '../gen/strongroom/keys/v1/key_version_service.ts';
+import type { Registration } from '../gen/strongroom/keys/v1/registration_service.ts';
 import { APPROVAL_MS } from './approval.ts';
-import { grantName, importJobName, keyRingName, keyVersionName, rootKeyName, scopeName } from './names.ts';
+import { grantName, importJobName, keyEventName, keyRingName, keyVersionName, rootKeyName, scopeName } from './names.ts';
 import type { GrantRow } from './sql/grants.ts';
 import type { ImportJobRow } from './sql/import-jobs.ts';
+import type { KeyEventRow } from './sql/key-events.ts';
 import type { KeyRingRow } from './sql/key-rings.ts';
+import type { RegistrationRow } from './sql/registrations.ts';
 import type { RootKeyRow } from './sql/root-keys.ts';
 import type { RotationRow } from './sql/rotation.ts';
 import type { ScopeRow } from './sql/scopes.ts';
@@ -129,7 +133,33 @@ export const toScope = (row: ScopeRow): Scope => ({
   state: row.destroy_time ? Scope_State.DESTROYED : Scope_State.ENABLED,
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
+  retained: row.retained,
+  rootKeyState: RootKey_State[row.key_state],
+  granted: row.granted,
+  materialExpired: row.is_expired,
   primaryVersion: row.primary_version,
   livingVersions: row.living_versions,
   service: row.service,
+});
+
+export const toRegistration = (row: RegistrationRow): Registration => ({
+  scope: scopeName(row.scope_uid),
+  service: row.service,
+  instance: row.instance,
+  instanceUid: row.instance_uid,
+  rootKeyVersion: row.key_version,
+  createTime: row.create_time,
+  lastUseTime: row.last_use_time ?? undefined,
+  wrapCount: row.wraps,
+  unwrapCount: row.unwraps,
+  retained: row.retained,
+});
+
+export const toKeyEvent = (row: KeyEventRow): KeyEvent => ({
+  name: keyEventName(row.event_uid),
+  rootKey: rootKeyName({ keyRing: row.key_ring, key: row.key_id }),
+  change: KeyEvent_Change[row.change],
+  state: RootKey_State[row.state],
+  instance: row.instance,
+  createTime: row.create_time,
 });

@@ -22,6 +22,7 @@ const KEY_VERSION = new RegExp(`^keyRings/(${ID})/keys/(${ID})/versions/([1-9][0
 const IMPORT_JOB = new RegExp(`^keyRings/(${ID})/importJobs/(${ID})$`);
 const GRANT = new RegExp(`^grants/(${UUID})$`);
 const INSTANCE = new RegExp(`^instances/(?:-|${ID})$`);
+const KEY_EVENT = new RegExp(`^keyEvents/(${UUID})$`);
 const SCOPE = new RegExp(`^scopes/(${UUID})$`);
 const MASTER_KEY = /^[0-9a-f]{16}$/;
 const ONLY_ID = new RegExp(`^${ID}$`);
@@ -93,6 +94,10 @@ export const parseMasterKeyId = (text: string, field: string): string => {
 export const parseScope = (text: string, field = 'name'): string =>
   match(SCOPE, text, field, 'scopes/{uid}, a UUID in lower case')[0] ?? '';
 
+/** The event's uid. */
+export const parseKeyEvent = (text: string, field: string): string =>
+  match(KEY_EVENT, text, field, 'keyEvents/{uid}, a UUID in lower case')[0] ?? '';
+
 export const parseId = (text: string, field: string): string => {
   if (!ONLY_ID.test(text)) throw invalid(field, `must be ${ID_RULE}`, 'MALFORMED_NAME');
   return text;
@@ -115,4 +120,5 @@ export const rootKeyName = ({ keyRing, key }: RootKeyPath): string => `keyRings/
 export const keyVersionName = (p: KeyVersionPath): string => `${rootKeyName(p)}/versions/${p.version}`;
 export const importJobName = ({ keyRing, job }: ImportJobPath): string => `keyRings/${keyRing}/importJobs/${job}`;
 export const masterKeyName = (id: string): string => `masterKeys/${id}`;
+export const keyEventName = (uid: string): string => `keyEvents/${uid}`;
 export const scopeName = (uid: string): string => `scopes/${uid}`;

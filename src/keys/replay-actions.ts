@@ -8,6 +8,7 @@ import { insertPrevious, lead, recordDestroyed } from './sql/master-keys.ts';
 import { destroyRootKey } from './sql/life-cycle.ts';
 import { destroyScopeVersions } from './sql/scope-versions.ts';
 import { destroyScopes, raiseEpoch } from './sql/scopes.ts';
+import { forgetUses } from './sql/usage.ts';
 
 export interface Applying {
   db: Db;
@@ -37,7 +38,9 @@ const raiseBeyond = async (tx: Queryable, entries: readonly Recorded[]): Promise
 
 const scopes = ({ db }: Applying, entries: readonly Recorded[]): Promise<number> =>
   db.transaction(async (tx) => {
-    const count = await destroyScopes(tx, valuesOf(entries, 'scope'));
+    const scopeUids = valuesOf(entries, 'scope');
+    const count = await destroyScopes(tx, scopeUids);
+    await forgetUses(tx, scopeUids);
     await raiseBeyond(tx, entries);
     return count;
   });

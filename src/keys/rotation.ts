@@ -9,6 +9,7 @@ import type { Chore } from './chores.ts';
 import { rootKeyName } from './names.ts';
 import type { OwnEvent } from '../kernel/own-event.ts';
 import { BEGIN, moveSome, type Place } from './renewal.ts';
+import { addKeyEvents } from './sql/key-events.ts';
 import { holdCurrent } from './sql/master-keys.ts';
 import { addVersion } from './sql/renewal.ts';
 import { selectRootKey, type RootKeyRow } from './sql/root-keys.ts';
@@ -36,6 +37,7 @@ export const rotate = async (backend: KeyBackend, tx: Queryable, row: RootKeyRow
   await holdCurrent(tx);
   await addVersion(tx, { keyUid: row.key_uid, version, ref: await backend.create(row.key_uid, version, deadline) }, row.primary_version);
   await beginRotation(tx, row.key_uid);
+  await addKeyEvents(tx, row.key_uid, 'ROTATED');
   return version;
 };
 

@@ -17,6 +17,7 @@ import { selectLiving } from './sql/scope-versions.ts';
 import { selectScope } from './sql/scopes.ts';
 import type { VersionUse } from './sql/versions.ts';
 import { assertAllows } from './state.ts';
+import type { CountUse } from './usage.ts';
 import { contextOf, KEY_BYTES, u32, uuidBytes } from './wrap.ts';
 
 const LOAD_MS = 5_000;
@@ -117,11 +118,12 @@ export interface ScopeKeysOptions {
   backend: KeyBackend;
   epochs: DatabaseEpoch;
   used: (use: VersionUse) => void;
+  counted: CountUse;
   /** Scopes at most. */
   max: number;
 }
 
-export const openScopeKeys = ({ db, backend, epochs, used, max }: ScopeKeysOptions): ScopeKeys => {
+export const openScopeKeys = ({ db, backend, epochs, used, counted, max }: ScopeKeysOptions): ScopeKeys => {
   const load = async (entry: string): Promise<Held> => {
     metrics.keyCache.inc({ result: 'miss' });
     // To any other service it does not exist.
@@ -139,7 +141,7 @@ export const openScopeKeys = ({ db, backend, epochs, used, max }: ScopeKeysOptio
     let usableUntil = Infinity;
     for (const { version, wrapped_key: wrapped, key_version, ref, is_expired, material_expires_ms } of versions) {
       if (!ref) throw new AppError('DATA_CORRUPTED', `${scopeName(scopeUid)} is under a version of ${name} that was destroyed`);
-      if (is_expired) throw materialExpired();
+      if (is_expired) throw materialExpired(name);
       const rootKey = { keyUid: row.key_uid, version: key_version, ref };
       used(rootKey);
       const context = contextOfScope({ scopeUid, instanceUid, version }, rootKey);
@@ -176,13 +178,16 @@ export const openScopeKeys = ({ db, backend, epochs, used, max }: ScopeKeysOptio
         for (let looked = false; ;) {
           const loading = cache.get(entry);
           const scope = await loading;
-          if (performance.now() >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
+          const now = performance.now();
+          if (now >= scope.wrapsUntil) assertAllows(scope.rootKey, 'EXPIRED', operation);
           // Between the load and this line another call may have seen the epoch move.
           if (scope.wiped) continue;
-          const isUsable = performance.now() < scope.usableUntil;
+          const isUsable = now < scope.usableUntil;
           if (isUsable && (looked || version <= scope.primary)) {
             usableUntil = Math.min(usableUntil, scope.usableUntil);
-            return use(scope, scope.instanceUid);
+            const result = use(scope, scope.instanceUid);
+            counted(scopeUid, operation, now);
+            return result;
           }
           // Loaded again it is refused, or has its material back, or a version that another replica has just made.
           cache.forget(entry, loading);

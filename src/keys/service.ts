@@ -1,5 +1,6 @@
 // THE table of the key service: every RPC with its action, resource, audit mode, limits and handler. Start reading here; key
-// rings, root keys and grants are in service-root-keys.ts, imports in service-import.ts.
+// rings, root keys and grants are in service-root-keys.ts, imports in service-import.ts, registrations and events in
+// service-registrations.ts.
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
@@ -19,6 +20,7 @@ import { getScope } from './rpc/get-scope.ts';
 import { rewrapDek } from './rpc/rewrap-dek.ts';
 import { rotateScopeKey } from './rpc/rotate-scope-key.ts';
 import { unwrapDek } from './rpc/unwrap-dek.ts';
+import { registrationRegistrations } from './service-registrations.ts';
 import { wrapDek } from './rpc/wrap-dek.ts';
 import { importRegistrations } from './service-import.ts';
 import { rootKeyRegistrations } from './service-root-keys.ts';
@@ -33,6 +35,7 @@ export const registrations = (keys: Keys): Registration[] => {
   const run = runWith(keys);
   return [
     ...rootKeyRegistrations(keys),
+    ...registrationRegistrations(keys),
     ...importRegistrations(keys),
     register(EnvelopeServiceService, {
       createScope: {

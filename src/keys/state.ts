@@ -27,10 +27,10 @@ export const TRANSITIONS: Readonly<Record<KeyState, Partial<Readonly<Record<Oper
 
 const REFUSALS: Readonly<Record<KeyState, { reason: Reason; why: string }>> = {
   ENABLED: { reason: 'KEY_ENABLED', why: 'is enabled' },
-  DISABLED: { reason: 'KEY_DISABLED', why: 'is disabled; enable it first' },
+  DISABLED: { reason: 'KEY_DISABLED', why: 'is disabled; ask its Manager to enable it' },
   EXPIRED: { reason: 'KEY_EXPIRED', why: 'has expired: what it protects can be read, and nothing new can be protected by it' },
-  DESTROY_SCHEDULED: { reason: 'KEY_DESTROY_SCHEDULED', why: 'is about to be destroyed; restore it first' },
-  DESTROYED: { reason: 'KEY_DESTROYED', why: 'was destroyed' },
+  DESTROY_SCHEDULED: { reason: 'KEY_DESTROY_SCHEDULED', why: 'is about to be destroyed; ask its Manager to restore it' },
+  DESTROYED: { reason: 'KEY_DESTROYED', why: 'was destroyed; what it protected is gone for ever' },
 };
 
 /** The error that a state answers with; undefined if it allows the operation. `name` is the key's, or says whose key it is. */

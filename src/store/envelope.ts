@@ -9,6 +9,7 @@ import {
   type CallContext,
   type DekContext,
   type GenerateDekRequest,
+  type ItemError,
   type UnwrapDekRequest,
 } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { batcher } from '../kernel/batch.ts';
@@ -125,7 +126,7 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
   };
 };
 
-const failed = (error: { reason: string; message: string } | undefined): AppError =>
+const failed = (error: ItemError | undefined): AppError =>
   error ? fromItemError(error) : new AppError('KEYS_UNAVAILABLE', 'the key service gave no answer; try again');
 
 /** The bound on revocation: an answer that was long under way may come from before a key was disabled. */

@@ -2,7 +2,9 @@
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
+import { KeyEventServiceService } from '../gen/strongroom/keys/v1/key_event_service.ts';
 import { KeyServiceService } from '../gen/strongroom/keys/v1/key_service.ts';
+import { RegistrationServiceService } from '../gen/strongroom/keys/v1/registration_service.ts';
 import { ScopeServiceService } from '../gen/strongroom/keys/v1/scope_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
 import { dial } from '../kernel/client.ts';
@@ -19,6 +21,8 @@ import { openTls } from '../kernel/tls.ts';
 import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
+import { openKeyEvents } from './key-events.ts';
+import { openScopeRetention } from './scope-retention.ts';
 import { purgeLookout, rekeyLookout } from './lookout.ts';
 import { openRekeys } from './rekeys.ts';
 import { registrations } from './service.ts';
@@ -43,6 +47,10 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const auditor = stack.use(dialAuditor(config.audit, tls));
   const keys = stack.use(dial(KeyServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const scopes = stack.use(dial(EnvelopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const events = stack.use(dial(KeyEventServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const registered = stack.use(dial(RegistrationServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
+  const scopeRetention = stack.use(openScopeRetention({ db, scopes, registrations: registered, log }));
+  stack.use(openKeyEvents({ db, scopes, events, opened: () => scopeRetention.suspect(), log }));
   const scopeKeys = stack.use(dial(ScopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const relay = stack.use(openRelay(db, auditor, log));
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self), log };
@@ -64,6 +72,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       minimumSeconds: Math.max(1, config.retention.minimum / 1000),
       maximumSeconds: config.retention.maximum / 1000,
     },
+    scopeRetention,
     lookAtPurge: purgeLookout(db),
     lookAtRekey: rekeyLookout(db),
     rekeys,

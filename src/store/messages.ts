@@ -1,7 +1,7 @@
 // Rows as messages.
 import { Binding, Role as RoleMessage } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { Hold } from '../gen/strongroom/secrets/v1/hold_service.ts';
-import { Instance, Instance_State } from '../gen/strongroom/secrets/v1/instance_service.ts';
+import { Instance, Instance_KeyState, Instance_State } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { Purge, Purge_State, QueueStatus } from '../gen/strongroom/secrets/v1/purge_service.ts';
 import {
   SecretGroup,
@@ -11,6 +11,7 @@ import {
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { EFFECTS } from './hold.ts';
+import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
 import { groupName, holdName, instanceName, secretName, versionName } from './names.ts';
 import { KINDS } from './payload.ts';
@@ -57,6 +58,9 @@ export const toInstance = (row: InstanceRow): Instance => ({
   },
   purgeProtection: row.purge_protection,
   rootKey: row.root_key,
+  keyState: Instance_KeyState[row.key_state],
+  keyStateTime: row.key_state_time,
+  unreadableReason: UNREADABLE[row.key_state],
   etag: etagOf(row.instance_uid, row.revision),
   ...times(row),
 });

@@ -9,6 +9,7 @@ import type { Relay } from '../kernel/outbox.ts';
 import type { PageTokens } from '../kernel/page.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
+import type { ScopeRetention } from './scope-retention.ts';
 import type { PurgeRow } from './sql/purges.ts';
 import type { GroupKey, RekeyRow } from './sql/rekeys.ts';
 
@@ -22,6 +23,7 @@ export interface Store {
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;
+  readonly scopeRetention: ScopeRetention;
   /** The purge as it is now, all who ask at once in one statement. */
   readonly lookAtPurge: (uid: string, deadline: number) => Promise<PurgeRow | undefined>;
   /** The latest rekey of a group, likewise. */

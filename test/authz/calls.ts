@@ -12,6 +12,7 @@ import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.t
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
+import { REGISTRATION_CALLS } from './registration-calls.ts';
 
 export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
   secret: string;
@@ -109,6 +110,7 @@ const event = (): Event =>
 export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
   ...KEY_CALLS,
+  ...REGISTRATION_CALLS,
   ...IMPORT_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),

@@ -96,6 +96,10 @@ keys.v1.GrantService/GetGrant                         yes      -       -      - 
 keys.v1.GrantService/ListGrants                       yes      yes     yes    yes      -   -    -         -       -     -    -      -
 keys.v1.GrantService/ListOwnGrants                    yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes
 keys.v1.GrantService/DeleteGrant                      yes      yes     -      -        -   -    -         -       -     -    -      -
+keys.v1.RegistrationService/ListRegistrations         yes      yes     yes    yes      -   -    -         -       -     -    -      -
+keys.v1.RegistrationService/SetRetention              -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.KeyEventService/WatchKeyEvents                -        -       -      -        -   -    -         -       yes   -    -      -
+keys.v1.KeyEventService/AcknowledgeKeyEvents          -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/CreateScope                   -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.EnvelopeService/GetScope                      yes      -       -      -        -   -    -         -       yes   -    yes    -
 keys.v1.EnvelopeService/BatchGetScopes                -        -       -      -        -   -    -         -       yes   -    yes    -

@@ -66,7 +66,14 @@ describe('opening a payload', () => {
 
   it('reports a wrapped key that does not open as lost data: the caller sent no ciphertext', async () => {
     const refusing: Unwrap = async () => ({
-      results: [{ outcome: { $case: 'error' as const, value: { code: 3, reason: 'CIPHERTEXT_INVALID', message: 'does not open' } } }],
+      results: [
+        {
+          outcome: {
+            $case: 'error' as const,
+            value: { code: 3, reason: 'CIPHERTEXT_INVALID', message: 'does not open', metadata: new Map() },
+          },
+        },
+      ],
     });
     const opening = openEnvelope(keysThat({ batchUnwrapDeks: refusing })).open(place, { wrappedDek, sealed: Buffer.alloc(40) }, call());
     await expect(opening).rejects.toMatchObject({ reason: 'DATA_CORRUPTED', code: 'DATA_LOSS' });
@@ -77,7 +84,12 @@ describe('opening a payload', () => {
     const mixed: Unwrap = async ({ requests }) => ({
       results: requests.map((_, i) =>
         i === 0
-          ? { outcome: { $case: 'error' as const, value: { code: 9, reason: 'SCOPE_DESTROYED', message: 'gone' } } }
+          ? {
+              outcome: {
+                $case: 'error' as const,
+                value: { code: 9, reason: 'SCOPE_DESTROYED', message: 'gone', metadata: new Map([['scope', 'scopes/x']]) },
+              },
+            }
           : { outcome: { $case: 'response' as const, value: { dek, wrappedDek: Buffer.alloc(0) } } },
       ),
     });

@@ -11,10 +11,12 @@ import { AuditServiceService } from '../../src/gen/strongroom/audit/v1/audit_ser
 import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
 import { GrantServiceService } from '../../src/gen/strongroom/keys/v1/grant_service.ts';
+import { KeyEventServiceService } from '../../src/gen/strongroom/keys/v1/key_event_service.ts';
 import { ImportServiceService } from '../../src/gen/strongroom/keys/v1/import_service.ts';
 import { KeyRingServiceService } from '../../src/gen/strongroom/keys/v1/key_ring_service.ts';
 import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.ts';
 import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
+import { RegistrationServiceService } from '../../src/gen/strongroom/keys/v1/registration_service.ts';
 import { ScopeServiceService } from '../../src/gen/strongroom/keys/v1/scope_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
@@ -124,6 +126,9 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     keys: unary(keys, KeyServiceService),
     keyVersions: unary(keys, KeyVersionServiceService),
     watchRotation: stream(keys, KeyVersionServiceService.watchRootKeyRotation),
+    registrations: unary(keys, RegistrationServiceService),
+    keyEvents: unary(keys, KeyEventServiceService),
+    watchKeyEvents: stream(keys, KeyEventServiceService.watchKeyEvents),
     keyRings: unary(keys, KeyRingServiceService),
     grants: unary(keys, GrantServiceService),
     envelopes: unary(keys, EnvelopeServiceService),

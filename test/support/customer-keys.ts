@@ -43,6 +43,12 @@ export const newCustomer = async (stack: Stack, operator: Clients): Promise<Cust
   };
 };
 
+/** From whatever version it has: the rotation of the master key makes new ones too. */
+export const rotate = async (as: Clients, name: string) => {
+  const { primaryVersion } = await as.keys.getRootKey({ name });
+  return as.keyVersions.rotateRootKey({ name, primaryVersion });
+};
+
 /** Lets the store use a key, for an instance or for all. */
 export const grantUse = (as: Clients, target: string, instance = 'instances/-'): Promise<Grant> =>
   grantTo(as, spiffeIdOf('store'), Role.READER, target, instance);

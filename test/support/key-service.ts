@@ -16,6 +16,7 @@ import type { Call } from '../../src/kernel/table.ts';
 import { openChores } from '../../src/keys/chores.ts';
 import { unwrapDek, wrapDek } from '../../src/keys/dek.ts';
 import { openEpochs, type EpochOptions } from '../../src/keys/epochs.ts';
+import { openKeyEvents } from '../../src/keys/key-events.ts';
 import { expiryChore } from '../../src/keys/expiry.ts';
 import { openKeyFiles, type KeyFiles } from '../../src/keys/key-files.ts';
 import type { Keys } from '../../src/keys/keys.ts';
@@ -105,8 +106,9 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const schedule = { rotateEveryMs, keepForMs };
   const epochOptions: EpochOptions = { keys: { db, backend, relay }, masterKeys, files, ownEvent, ...schedule, log: silentLog };
   const epochs = stack.use(openEpochs(epochOptions));
-  const epochsOf = { askEpoch: () => selectEpoch(db.read), raised: () => undefined };
-  const openKeys = () => openScopeKeys({ db, backend, epochs: epochsOf, used: () => undefined, max: 1_000 });
+  const ignore = (): void => undefined;
+  const epochsOf = { askEpoch: () => selectEpoch(db.read), raised: ignore };
+  const openKeys = () => openScopeKeys({ db, backend, epochs: epochsOf, used: ignore, counted: ignore, max: 1_000 });
   const expiry = expiryChore(db, backend, ownEvent);
   const keys: Keys = {
     db,
@@ -117,6 +119,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
     schedule,
     scopeKeys: openKeys(),
     chores: stack.use(openChores({ db, relay, log: silentLog, chores: [] })),
+    events: openKeyEvents(ignore),
     pages: pageTokens(randomBytes(32)),
     provisioners: [self],
     rotationMinimumSeconds: 1,

@@ -38,7 +38,7 @@ export const createRootKey = async (keys: Keys, request: CreateRootKeyRequest, c
   const correlationId = parseCorrelationId(request.correlationId) || call.correlationId;
   call.annotate({ resource: name, ...(key.owner === null ? {} : { instanceUid: key.owner }), correlationId });
 
-  return mutate(keys, call, async (tx) => {
+  const created = await mutate(keys, call, async (tx) => {
     if (!(await selectKeyRing(tx, path))) throw notFound('key ring', request.parent);
     let row = await selectRootKey(tx, path);
     if (!row) {
@@ -54,6 +54,9 @@ export const createRootKey = async (keys: Keys, request: CreateRootKeyRequest, c
       throw taken(name, row?.state === 'DESTROYED');
     return toRootKey(row);
   });
+  // It may expire before the next look.
+  if (key.expire_time) keys.chores.kick();
+  return created;
 };
 
 const taken = (name: string, destroyed: boolean): AppError =>

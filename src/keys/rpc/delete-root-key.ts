@@ -14,11 +14,12 @@ export const deleteRootKey = async (keys: Keys, request: DeleteRootKeyRequest, c
   const reason = checkReason(request.reason, force);
   call.annotate({ attributes: { ...(force ? { force: 'true' } : {}), ...(reason === '' ? {} : { reason }), wait: `${waitSeconds}s` } });
 
-  const deleted = await changeRootKey(keys, call, {
+  return changeRootKey(keys, call, {
     name,
     etag,
     operation: 'delete',
     revokes: true,
+    event: 'DELETE_SCHEDULED',
     apply: async (tx, row) => {
       if (row.owner !== null)
         throw new AppError('PROVIDER_MANAGED', `${name} lives and ends with its instance; delete the instance`, {
@@ -30,6 +31,4 @@ export const deleteRootKey = async (keys: Keys, request: DeleteRootKeyRequest, c
       await scheduleDestruction(tx, row.key_uid, waitSeconds);
     },
   });
-  keys.chores.kick();
-  return deleted;
 };

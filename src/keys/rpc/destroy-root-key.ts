@@ -11,10 +11,10 @@ import { parseRootKey } from '../names.ts';
 import { lockRootKey, selectRootKey } from '../sql/root-keys.ts';
 import { assertAllows } from '../state.ts';
 
-export const destroyRootKey = (keys: Keys, request: DestroyRootKeyRequest, call: Call): Promise<RootKey> => {
+export const destroyRootKey = async (keys: Keys, request: DestroyRootKeyRequest, call: Call): Promise<RootKey> => {
   const path = parseRootKey(request.name);
   call.annotate({ correlationId: parseCorrelationId(request.correlationId) || call.correlationId });
-  return destroy(keys, call, async (tx) => {
+  const destroyed = await destroy(keys, call, async (tx) => {
     const row = await lockRootKey(tx, path);
     if (!row) throw notFound('root key', request.name);
     call.annotate({ ...(row.owner === null ? {} : { instanceUid: row.owner }), attributes: { key: row.key_uid } });
@@ -25,4 +25,6 @@ export const destroyRootKey = (keys: Keys, request: DestroyRootKeyRequest, call:
     await destroyMaterial(keys.backend, tx, request.name, row.key_uid, call.deadline);
     return { reply: toRootKey((await selectRootKey(tx, path)) ?? row), revoked: true };
   });
+  keys.events.made();
+  return destroyed;
 };

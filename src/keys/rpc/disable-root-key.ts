@@ -5,4 +5,11 @@ import type { Keys } from '../keys.ts';
 import { setState } from '../sql/life-cycle.ts';
 
 export const disableRootKey = (keys: Keys, { name, etag }: DisableRootKeyRequest, call: Call): Promise<RootKey> =>
-  changeRootKey(keys, call, { name, etag, operation: 'disable', revokes: true, apply: (tx, row) => setState(tx, row.key_uid, 'DISABLED') });
+  changeRootKey(keys, call, {
+    name,
+    etag,
+    operation: 'disable',
+    revokes: true,
+    event: 'DISABLED',
+    apply: (tx, row) => setState(tx, row.key_uid, 'DISABLED'),
+  });

@@ -5,13 +5,11 @@ import type { Keys } from '../keys.ts';
 import { setState } from '../sql/life-cycle.ts';
 
 /** A rotation that has rested meanwhile goes on. */
-export const enableRootKey = async (keys: Keys, { name, etag }: EnableRootKeyRequest, call: Call): Promise<RootKey> => {
-  const enabled = await changeRootKey(keys, call, {
+export const enableRootKey = (keys: Keys, { name, etag }: EnableRootKeyRequest, call: Call): Promise<RootKey> =>
+  changeRootKey(keys, call, {
     name,
     etag,
     operation: 'enable',
+    event: 'ENABLED',
     apply: (tx, row) => setState(tx, row.key_uid, 'ENABLED'),
   });
-  keys.chores.kick();
-  return enabled;
-};

@@ -7,6 +7,7 @@ import { importInto, lockImported, parseImport } from '../importing.ts';
 import type { Keys } from '../keys.ts';
 import { toRootKey } from '../messages.ts';
 import { parseRootKey } from '../names.ts';
+import { addKeyEvents } from '../sql/key-events.ts';
 import { recordImport, selectNextVersion } from '../sql/material.ts';
 import { addVersion } from '../sql/renewal.ts';
 import { selectRootKey } from '../sql/root-keys.ts';
@@ -33,6 +34,7 @@ export const importRootKeyVersion = async (keys: Keys, request: ImportRootKeyVer
           await addVersion(tx, key, row.primary_version);
           await recordImport(tx, key, material);
           await beginRotation(tx, row.key_uid);
+          await addKeyEvents(tx, row.key_uid, 'ROTATED');
         },
       };
     },

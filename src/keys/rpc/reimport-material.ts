@@ -7,6 +7,7 @@ import { importInto, lockImported, parseImport } from '../importing.ts';
 import type { Keys } from '../keys.ts';
 import { toRootKey } from '../messages.ts';
 import { parseRootKey } from '../names.ts';
+import { addKeyEvents } from '../sql/key-events.ts';
 import { bringMaterialBack, selectImportedVersion, type ImportedVersionRow } from '../sql/material.ts';
 import { selectRootKey } from '../sql/root-keys.ts';
 
@@ -33,7 +34,10 @@ export const reimportMaterial = async (keys: Keys, request: ReimportMaterialRequ
       return {
         to: { keyUid, version, ref: row.ref },
         checkValue: row.check_value,
-        store: (key, { expireTime }) => bringMaterialBack(tx, key, expireTime),
+        store: async (key, { expireTime }) => {
+          await bringMaterialBack(tx, key, expireTime);
+          if (row.is_expired) await addKeyEvents(tx, keyUid, 'MATERIAL_REIMPORTED');
+        },
       };
     },
     async (tx) => {

@@ -6,4 +6,10 @@ import { setState } from '../sql/life-cycle.ts';
 
 /** To DISABLED, so that who restores sees what he has before anything uses it. */
 export const restoreRootKey = (keys: Keys, { name, etag }: RestoreRootKeyRequest, call: Call): Promise<RootKey> =>
-  changeRootKey(keys, call, { name, etag, operation: 'restore', apply: (tx, row) => setState(tx, row.key_uid, 'DISABLED') });
+  changeRootKey(keys, call, {
+    name,
+    etag,
+    operation: 'restore',
+    event: 'RESTORED',
+    apply: (tx, row) => setState(tx, row.key_uid, 'DISABLED'),
+  });

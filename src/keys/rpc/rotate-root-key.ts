@@ -27,6 +27,6 @@ export const rotateRootKey = async (keys: Keys, request: RotateRootKeyRequest, c
     if (!made) throw notFound('root key', request.name);
     return toRootKeyVersion(made);
   });
-  keys.chores.kick();
+  keys.events.made();
   return rotated;
 };

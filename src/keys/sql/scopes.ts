@@ -1,7 +1,7 @@
 // Tables `scopes`, with the first version of each one's key, and `keys_epoch`.
 import type { Queryable } from '../../kernel/db.ts';
 import type { KeyState } from '../state.ts';
-import { KEY_STATE } from './root-keys.ts';
+import { EXPIRED, KEY_STATE } from './root-keys.ts';
 
 export interface ScopeRow {
   scope_uid: string;
@@ -26,6 +26,8 @@ export interface ScopeRow {
   granted: boolean;
   /** In how many milliseconds the root key expires; null: never. */
   expires_ms: number | null;
+  /** Whether imported material above a version of its key is of no use any more. */
+  is_expired: boolean;
   create_time: Date;
   destroy_time: Date | null;
 }
@@ -35,7 +37,9 @@ const COLUMNS = `s.scope_uid, s.instance_uid, s.service, s.primary_version, arra
   s.key_uid, k.key_ring, k.key_id, ${KEY_STATE} as key_state, k.primary_version as key_primary_version, v.key_version, s.instance, s.retained,
   k.owner is not null or exists (select from grants g where g.principal = s.service and g.role = 'READER' and g.instance in (s.instance, 'instances/-')
     and g.target in ('keyRings/-', 'keyRings/' || k.key_ring, 'keyRings/' || k.key_ring || '/keys/' || k.key_id)) as granted,
-  (extract(epoch from k.expire_time - now()) * 1000)::float8 as expires_ms, s.create_time, s.destroy_time`;
+  (extract(epoch from k.expire_time - now()) * 1000)::float8 as expires_ms,
+  exists (select from scope_versions l join root_key_versions v on v.key_uid = l.key_uid and v.version = l.key_version
+    where l.scope_uid = s.scope_uid and l.wrapped_key is not null and ${EXPIRED}) as is_expired, s.create_time, s.destroy_time`;
 const FROM = `from scopes s join root_keys k using (key_uid) join scope_versions v on v.scope_uid = s.scope_uid and v.version = s.primary_version`;
 
 export const selectScope = async (db: Queryable, scopeUid: string): Promise<ScopeRow | undefined> => {

@@ -1,14 +1,17 @@
 import { v7 as uuidv7 } from 'uuid';
 import { CreateInstanceRequest, Instance } from '../../gen/strongroom/secrets/v1/instance_service.ts';
+import type { Queryable } from '../../kernel/db.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkLabels, checkText } from '../../kernel/fields.ts';
 import { checkPolicy, checkRetention } from '../fields.ts';
+import { keyStateOf, type KeyState } from '../key-state.ts';
 import { assertNew, exists, givenUp } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { instanceName, parseId, parseRootKey } from '../names.ts';
 import { levelsOf } from '../retention.ts';
 import { insertInstance, selectInstance, type Settings } from '../sql/instances.ts';
+import { lockKeyStates } from '../sql/key-state.ts';
 import { beginCreate, endCreate } from '../sql/unfinished-creates.ts';
 import type { Store } from '../store.ts';
 
@@ -46,7 +49,14 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
       rootKey = await (customers ? register(store, customers, instanceUid, name, call) : makeRootKey(store, instanceUid, call));
     },
     change: async (tx) => {
-      const row = await insertInstance(tx, { ...settings, instance_uid: instanceUid, instance_id: instance, root_key: rootKey });
+      const keyState = customers ? await askForKey(store, tx, rootKey, begun, call) : 'ENABLED';
+      const row = await insertInstance(tx, {
+        ...settings,
+        instance_uid: instanceUid,
+        instance_id: instance,
+        root_key: rootKey,
+        key_state: keyState,
+      });
       if (!row) throw exists(name);
       if (!(await endCreate(tx, begun))) throw givenUp(name);
       call.annotate({ instanceUid });
@@ -64,4 +74,10 @@ const makeRootKey = async (store: Store, owner: string, call: Call): Promise<str
 const register = async (store: Store, rootKey: string, instanceUid: string, instance: string, call: Call): Promise<string> => {
   const callContext = { principal: call.principal, resource: instance, correlationId: call.correlationId };
   return (await store.scopes.createScope({ scopeUid: instanceUid, rootKey, instanceUid, instance, callContext }, call)).rootKey;
+};
+
+/** How the key is now. What becomes of it from here on is told once the instance is there: who is told takes the lock too. */
+const askForKey = async (store: Store, tx: Queryable, rootKey: string, scope: string, call: Call): Promise<KeyState> => {
+  await lockKeyStates(tx, [rootKey]);
+  return keyStateOf(await store.scopes.getScope({ name: scope }, call));
 };

@@ -7,13 +7,14 @@ import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { groupName, parseId, parseInstance } from '../names.ts';
 import { holdInstance } from '../sql/instances.ts';
+import { addUnsettled, type Unsettled } from '../sql/retention.ts';
 import { insertGroup, selectGroup } from '../sql/secret-groups.ts';
 import { beginCreate, endCreate } from '../sql/unfinished-creates.ts';
 import { assertActive } from '../state.ts';
 import type { Store } from '../store.ts';
 
 /** The scope comes first, and before it the record that it was asked for; see create-instance.ts. */
-export const createSecretGroup = (store: Store, request: CreateSecretGroupRequest, call: Call): Promise<SecretGroup> => {
+export const createSecretGroup = async (store: Store, request: CreateSecretGroupRequest, call: Call): Promise<SecretGroup> => {
   const parent = parseInstance(request.parent, 'parent');
   const path = { ...parent, group: parseId(request.secretGroupId, 'secret_group_id') };
   const name = groupName(path);
@@ -22,9 +23,10 @@ export const createSecretGroup = (store: Store, request: CreateSecretGroupReques
   const labels = checkLabels(given.labels, 'secret_group.labels');
   const groupUid = uuidv7();
   const scope = `scopes/${groupUid}`;
+  let unsettled: Unsettled | undefined;
   call.annotate({ resource: name });
 
-  return mutate(store, call, {
+  const created = await mutate(store, call, {
     request,
     codec: { request: CreateSecretGroupRequest, reply: SecretGroup },
     prepare: async () => {
@@ -45,8 +47,11 @@ export const createSecretGroup = (store: Store, request: CreateSecretGroupReques
       if (!(await insertGroup(tx, { instanceUid: instance.instance_uid, groupUid, groupId: path.group, displayName, labels })))
         throw exists(name);
       if (!(await endCreate(tx, scope))) throw givenUp(name);
+      unsettled = await addUnsettled(tx, instance.instance_uid, { ifHeld: true });
       call.annotate({ instanceUid: instance.instance_uid });
       return toGroup(await loadGroup(tx, path));
     },
   });
+  if (unsettled) await store.scopeRetention.settle(unsettled);
+  return created;
 };

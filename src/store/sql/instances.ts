@@ -1,6 +1,7 @@
 // Table `instances`.
 import type { Queryable } from '../../kernel/db.ts';
 import type { InstancePath } from '../names.ts';
+import type { KeyState } from '../key-state.ts';
 import type { Lifecycle } from '../state.ts';
 
 export interface InstanceRow extends Lifecycle {
@@ -15,10 +16,12 @@ export interface InstanceRow extends Lifecycle {
   version_retention_seconds: number | null;
   purge_protection: boolean;
   root_key: string;
+  key_state: KeyState;
+  key_state_time: Date;
 }
 
 const COLUMNS = `instance_uid, instance_id, state, display_name, labels, retention_seconds, instance_retention_seconds, group_retention_seconds,
-  secret_retention_seconds, version_retention_seconds, purge_protection, root_key, revision, create_time, update_time, delete_time, purge_time`;
+  secret_retention_seconds, version_retention_seconds, purge_protection, root_key, key_state, key_state_time, revision, create_time, update_time, delete_time, purge_time`;
 
 export const selectInstance = async (db: Queryable, path: InstancePath): Promise<InstanceRow | undefined> => {
   const text = `select ${COLUMNS} from instances where instance_id = $1`;
@@ -61,14 +64,15 @@ interface NewInstance extends Settings {
   instance_uid: string;
   instance_id: string;
   root_key: string;
+  key_state: KeyState;
 }
 
 /** Undefined if the ID is taken. */
 export const insertInstance = async (tx: Queryable, i: NewInstance): Promise<InstanceRow | undefined> => {
-  const text = `insert into instances (instance_uid, instance_id, root_key, display_name, labels, retention_seconds, instance_retention_seconds,
+  const text = `insert into instances (instance_uid, instance_id, root_key, key_state, display_name, labels, retention_seconds, instance_retention_seconds,
       group_retention_seconds, secret_retention_seconds, version_retention_seconds, purge_protection)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (instance_id) do nothing returning ${COLUMNS}`;
-  const values = [i.instance_uid, i.instance_id, i.root_key, ...valuesOf(i)];
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (instance_id) do nothing returning ${COLUMNS}`;
+  const values = [i.instance_uid, i.instance_id, i.root_key, i.key_state, ...valuesOf(i)];
   return (await tx.query<InstanceRow>({ name: 'store.insertInstance', text, values }))[0];
 };
 
