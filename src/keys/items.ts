@@ -44,7 +44,7 @@ const draftOf = (request: DekRequest, place: DekPlace, target: DekPlace): EntryD
   instanceUid: place.instanceUid,
   attributes: {
     scope: place.scopeUid,
-    version: String(place.version),
+    deks: `${place.resourceUid}/${place.version}`,
     ...(target === place ? {} : { target: target.scopeUid }),
   },
 });
@@ -74,6 +74,29 @@ const parseItem = (lend: Lend, request: DekRequest): Item & { draft: EntryDraft 
         return use(scopeKey);
       }),
   };
+};
+
+/** Of the DEKs that one entry names: with their commas they fit into an attribute. */
+const MOST_DEKS = 40;
+
+/** Items that differ in nothing but their DEK have one entry, which names all of them. */
+const gather = (drafts: readonly EntryDraft[]): EntryDraft[] => {
+  const open = new Map<string, { draft: EntryDraft; deks: string[] }>();
+  const gathered: { draft: EntryDraft; deks: string[] }[] = [];
+  for (const draft of drafts) {
+    const { scope = '', target = '', deks } = draft.attributes ?? {};
+    const kind = `${draft.correlationId} ${draft.onBehalfOf} ${scope} ${target} ${draft.instanceUid} ${draft.reason} ${draft.resource}`;
+    const known = open.get(kind);
+    if (known && deks !== undefined && known.deks.length < MOST_DEKS) known.deks.push(deks);
+    else {
+      const one = { draft, deks: deks === undefined ? [] : [deks] };
+      open.set(kind, one);
+      gathered.push(one);
+    }
+  }
+  return gathered.map(({ draft, deks }) =>
+    deks.length < 2 ? draft : { ...draft, attributes: { ...draft.attributes, deks: deks.join(',') } },
+  );
 };
 
 /** A call with one item: what fails it fails the call. */
@@ -121,6 +144,6 @@ export const runBatch = async <Request extends DekRequest, Response>(
     }
   };
   const results = await Promise.all(requests.map(run));
-  call.entries(drafts);
+  call.entries(gather(drafts));
   return results;
 };

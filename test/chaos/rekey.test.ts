@@ -90,7 +90,8 @@ describe('a store that is to replace keys after a purge', () => {
     expect(done).toMatchObject({ startedBy: spiffeIdOf('store'), keyVersion: 2 });
     expect(await livingOf(changed)).toEqual([2]);
     expect(await read(kept.name, 1)).toBe('kept');
-    await sleep(12_000);
+    // Longer than the store waits between two looks.
+    await sleep(6_000);
     expect(await livingOf(changed)).toEqual([2]);
     expect(await livingOf(untouched)).toEqual([1]);
     // What is destroyed later is a reason again.

@@ -3,7 +3,7 @@
 import { expect, inject, it } from 'vitest';
 import { revokeMany, type Revocation } from '../support/revocations.ts';
 
-const COUNT = process.env['STRONGROOM_CRASH'] === 'all' ? 200 : 30;
+const COUNT = process.env['STRONGROOM_CRASH'] === 'all' ? 200 : 15;
 
 it('nothing that was revoked is of use anywhere after a second', { timeout: 300_000 }, async () => {
   const all: Revocation[] = [];

