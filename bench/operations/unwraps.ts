@@ -1,4 +1,5 @@
-// UnwrapDek and BatchUnwrapDeks, as the store calls them: 1,000 data keys of 10 scopes, made before the load.
+// UnwrapDek, as the store calls it for one caller after another, and BatchUnwrapDeks, as a service does that needs many at once for
+// one caller: 1,000 data keys of 10 scopes, made before the load.
 import { randomUUID } from 'node:crypto';
 import {
   BatchGenerateDeksRequest,
@@ -66,8 +67,9 @@ export const unwrapBatches = (deks: readonly Wrapped[]): Operation => {
   const next = inTurn(deks);
   const calls = Array.from({ length: deks.length / BATCH }, (): Prepared => {
     const batch = Array.from({ length: BATCH }, next);
+    const callContext = { principal: spiffeIdOf('app'), resource: '', correlationId: randomUUID() };
     return {
-      request: frame(BatchUnwrapDeksRequest.encode({ requests: batch.map(({ request }) => request) }).finish()),
+      request: frame(BatchUnwrapDeksRequest.encode({ requests: batch.map(({ request }) => ({ ...request, callContext })) }).finish()),
       check: (bytes) => {
         const { results } = BatchUnwrapDeksResponse.decode(bytes);
         assertThat(results.length === BATCH, `${results.length} results for ${BATCH} items`);

@@ -4,13 +4,15 @@
 // Wrapped key: salt (32) ‖ commitment (32) ‖ ciphertext (as long as the key) ‖ tag (16); 112 bytes for a key of 32.
 // HKDF-SHA-256 (RFC 5869) of the wrapping key, with the salt and the context as info, gives 64 bytes: the one-time key of
 // AES-256-GCM (SP 800-38D; IV of zeros, the context as additional data) and the commitment.
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hmacSha256 } from './hmac.ts';
 
 export const KEY_BYTES = 32;
 export const WRAPPED_BYTES = 112;
 const SALT_BYTES = 32;
 const TAG_BYTES = 16;
 const IV = Buffer.alloc(12);
+const [FIRST, SECOND] = [Buffer.of(1), Buffer.of(2)];
 
 /** What a wrapped key is for: a label, then fields of fixed length; one of another length comes last, behind its length. */
 export const contextOf = (label: string, ...fields: readonly Buffer[]): Buffer =>
@@ -26,9 +28,9 @@ export const u32 = (number: number): Buffer => {
 
 /** HKDF from its two steps: the library's own takes no info above 1 KiB. */
 const derive = (kek: Buffer, salt: Buffer, context: Buffer) => {
-  const prk = createHmac('sha256', salt).update(kek).digest();
-  const key = createHmac('sha256', prk).update(context).update(Buffer.of(1)).digest();
-  const commitment = createHmac('sha256', prk).update(key).update(context).update(Buffer.of(2)).digest();
+  const prk = hmacSha256(salt, kek);
+  const key = hmacSha256(prk, context, FIRST);
+  const commitment = hmacSha256(prk, key, context, SECOND);
   prk.fill(0);
   return { key, commitment };
 };
