@@ -1,36 +1,19 @@
-// What docs/import.md tells a customer to paste works as it stands: all blocks in one shell, with grpcurl where it is installed.
+// What docs/import.md tells a customer to paste works as it stands.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { afterAll, describe, expect, inject, it } from 'vitest';
-import { ROOT } from '../../src/dev/stack.ts';
 import { clientsOf } from '../support/clients.ts';
+import { blocksOf, runBlocks } from '../support/documents.ts';
 
 const stack = inject('stack');
 const operator = clientsOf(stack, 'operator');
-const folder = mkdtempSync(join(tmpdir(), 'strongroom-import-'));
-afterAll(() => {
-  operator[Symbol.dispose]();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => operator[Symbol.dispose]());
 
-const blocks = [...readFileSync(join(ROOT, 'docs/import.md'), 'utf8').matchAll(/```sh\n(.*?)```/gs)].map((match) => match[1] ?? '');
+const blocks = blocksOf('docs/import.md');
 const openssl = /^OpenSSL (\d+)/.exec(spawnSync('openssl', ['version'], { encoding: 'utf8' }).stdout ?? '')?.[1];
 
-/** The blocks on the ports and certificates of the stack under test, with something before one of them. */
-const run = (before = '', at = 0) => {
-  if (spawnSync('grpcurl', ['-version']).status !== 0) {
-    const program = JSON.stringify(join(ROOT, 'test/support/grpcurl.ts'));
-    writeFileSync(join(folder, 'grpcurl'), `#!/bin/sh\nexec node ${program} "$@"\n`, { mode: 0o755 });
-  }
-  const commands = blocks.map((block, i) => (i === at ? `${before}\n${block}` : block)).join('\n');
-  const script = `set -euo pipefail\n${commands}\necho "KEY $ring/keys/$id"; rm -r "$at"\n`
-    .replaceAll('127.0.0.1:8444', `127.0.0.1:${stack.ports.keys}`)
-    .replaceAll('certs-dev/out', stack.certs);
-  const path = [folder, join(ROOT, 'node_modules/.bin'), process.env['PATH']].join(delimiter);
-  return spawnSync('bash', ['-c', script], { encoding: 'utf8', cwd: ROOT, env: { ...process.env, PATH: path, TMPDIR: folder } });
-};
+/** The blocks, with something before one of them. */
+const run = (before = '', at = 0) =>
+  runBlocks(stack, [...blocks.map((block, i) => (i === at ? `${before}\n${block}` : block)), 'echo "KEY $ring/keys/$id"; rm -r "$at"']);
 
 describe.runIf(Number(openssl) >= 3)('the import in docs/import.md', () => {
   it('brings a key in, with nothing but openssl and grpcurl', async () => {
