@@ -75,6 +75,8 @@ export const STEPS: readonly Step[] = [
     database: 'store',
     on: `delete on graphile_worker._private_jobs for each row when (old.key like 'purge:%' and old.locked_by is not null)`,
     kinds: ALL,
+    // Those that end together are deleted by one statement.
+    most: ONE_BY_ONE,
   },
 ];
 
