@@ -10,7 +10,7 @@ import { startStack, withDatabase, type TestStack } from '../support/stack.ts';
 import { bind, fresh, newTenant, text } from '../support/tenants.ts';
 
 const isLong = process.env['STRONGROOM_CRASH'] === 'all';
-const ROUNDS = Number(process.env['STRONGROOM_ROUNDS'] ?? (isLong ? 1_000 : 200));
+const ROUNDS = Number(process.env['STRONGROOM_ROUNDS'] ?? (isLong ? 1_000 : 100));
 const HOLD_ROUNDS = isLong ? ROUNDS : ROUNDS / 2;
 const AT_ONCE = 50;
 /** From the start of one wave of races to that of the next: the worker has to be able to follow. */

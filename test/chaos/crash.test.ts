@@ -19,7 +19,7 @@ import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/ten
 const ROUNDS: Readonly<Partial<Record<Part, number>>> =
   process.env['STRONGROOM_CRASH'] === 'all'
     ? { store: 10, keys: 10, audit: 10, postgres: 3 }
-    : { store: 5, keys: 5, audit: 5, postgres: 2 };
+    : { store: 3, keys: 3, audit: 3, postgres: 2 };
 const WRITERS = 6;
 
 // Much longer than it takes: the machine may have other things to do.

@@ -13,7 +13,7 @@ import { clientsOf, connectWith, materialOf, unary, type Clients } from '../supp
 import { startStack, withDatabase, type TestStack } from '../support/stack.ts';
 import { newTenant, type Tenant } from '../support/tenants.ts';
 
-const ROUNDS = 6;
+const ROUNDS = 4;
 let own: TestStack;
 let stack: Stack;
 let operator: Clients;

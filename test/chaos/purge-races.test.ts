@@ -17,7 +17,7 @@ import { loadGroups, startWorker } from './purge-load.ts';
 
 const { SCHEDULED, DESTROYING_KEYS, DONE } = Purge_State;
 const numberOf = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
-const DUE = numberOf('STRONGROOM_DUE', 500);
+const DUE = numberOf('STRONGROOM_DUE', 300);
 const OUTAGE_SECONDS = numberOf('STRONGROOM_OUTAGE_SECONDS', 12);
 
 let own: TestStack;
