@@ -1,6 +1,7 @@
 // Checks of metadata fields, each error naming the field and the limit. Pure.
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import { invalid } from './errors.ts';
+import { parseSpiffeId, type SpiffeId } from './identity.ts';
 
 const KEY = /^[a-z][a-z0-9_-]{0,62}$/;
 const LABEL_VALUE = /^[a-zA-Z0-9._-]{0,63}$/;
@@ -44,6 +45,12 @@ export const checkSeconds = (duration: Duration, field: string, least: number, m
   const seconds = Number(duration.seconds);
   if (duration.nanos !== 0 || seconds < least || seconds > most) throw invalid(field, `must be whole seconds from ${least}s to ${most}s`);
   return seconds;
+};
+
+export const parsePrincipal = (text: string, field: string): SpiffeId => {
+  const id = parseSpiffeId(text);
+  if (!id) throw invalid(field, 'must be a SPIFFE ID, spiffe://trust.domain/path, of at most 2048 bytes');
+  return id;
 };
 
 /** UUID or empty. */

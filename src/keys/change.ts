@@ -9,7 +9,8 @@ import { mutate, revoke } from './mutation.ts';
 import { parseRootKey } from './names.ts';
 import { addKeyEvents, type KeyChange } from './sql/key-events.ts';
 import { lockRootKey, selectRootKey, type RootKeyRow } from './sql/root-keys.ts';
-import { assertAllows, checkEtag, type Operation } from './state.ts';
+import { checkEtag } from '../kernel/etag.ts';
+import { assertAllows, type Operation } from './state.ts';
 
 interface Change {
   name: string;

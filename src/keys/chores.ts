@@ -3,7 +3,7 @@
 import type { Db, Queryable } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import type { Relay } from '../kernel/outbox.ts';
-import { openLoop } from './loop.ts';
+import { openLoop } from '../kernel/loop.ts';
 import { tryChore } from './sql/chores.ts';
 
 const LONGEST_MS = 60_000;
@@ -36,12 +36,12 @@ export const openChores = ({ db, relay, log, chores }: ChoresOptions): Chores =>
   const once = (chore: Chore): Promise<boolean> => db.transaction(async (tx) => ((await tryChore(tx, chore.name)) ? chore.run(tx) : false));
 
   /** One that fails does not hold up the others. */
-  const work = async (chore: Chore, stopped: () => boolean): Promise<number> => {
+  const work = async (chore: Chore, signal: AbortSignal): Promise<number> => {
     try {
       relay.assertHealthy();
       const until = performance.now() + TURN_MS;
       let more = true;
-      while (more && !stopped() && performance.now() < until) more = await once(chore);
+      while (more && !signal.aborted && performance.now() < until) more = await once(chore);
       relay.kick();
       return more ? 0 : Math.max(SHORTEST_MS, (await chore.next()) ?? LONGEST_MS);
     } catch (error) {
@@ -50,9 +50,9 @@ export const openChores = ({ db, relay, log, chores }: ChoresOptions): Chores =>
     }
   };
 
-  return openLoop(async (stopped) => {
+  return openLoop(async (signal) => {
     let ms = LONGEST_MS;
-    for (const chore of chores) if (!stopped()) ms = Math.min(ms, await work(chore, stopped));
+    for (const chore of chores) if (!signal.aborted) ms = Math.min(ms, await work(chore, signal));
     return ms;
   });
 };

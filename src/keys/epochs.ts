@@ -6,7 +6,7 @@ import { notFound } from '../kernel/errors.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import { enqueue, type Relay } from '../kernel/outbox.ts';
 import type { KeyFiles } from './key-files.ts';
-import { openLoop } from './loop.ts';
+import { openLoop } from '../kernel/loop.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
 import type { OwnEvent } from '../kernel/own-event.ts';
@@ -118,8 +118,8 @@ export interface Epochs extends AsyncDisposable {
 }
 
 export const openEpochs = (options: EpochOptions): Epochs => {
-  const loop = openLoop((stopped) =>
-    advance(options, stopped).catch((error: unknown) => {
+  const loop = openLoop((signal) =>
+    advance(options, () => signal.aborted).catch((error: unknown) => {
       options.log.warn({ error: describe(error) }, 'master keys could not be looked after; trying again');
       return RETRY_MS;
     }),

@@ -4,7 +4,6 @@ import { Role as RoleMessage } from '../gen/strongroom/keys/v1/grant_service.ts'
 import type { RotationPolicy } from '../gen/strongroom/keys/v1/key_service.ts';
 import { invalid } from '../kernel/errors.ts';
 import { checkLabels, checkSeconds, checkText } from '../kernel/fields.ts';
-import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
 import { ROLES } from './access.ts';
 import { parseId } from './names.ts';
 
@@ -54,12 +53,6 @@ export const checkReason = (reason: string, forced: boolean): string => {
   const text = checkText(reason, 'reason', 1024).replaceAll(/\s+/g, ' ').trim();
   if (forced && text === '') throw invalid('reason', 'is required with force: 1 to 1024 characters that say why');
   return text;
-};
-
-export const parsePrincipal = (text: string, field: string): SpiffeId => {
-  const id = parseSpiffeId(text);
-  if (!id) throw invalid(field, 'must be a SPIFFE ID, spiffe://trust.domain/path, of at most 2048 bytes');
-  return id;
 };
 
 export const parseRole = (message: RoleMessage, field: string): (typeof ROLES)[number] => {

@@ -23,7 +23,8 @@ import type { RootKeyRow } from './sql/root-keys.ts';
 import type { RotationRow } from './sql/rotation.ts';
 import type { ScopeRow } from './sql/scopes.ts';
 import type { KeyVersionRow } from './sql/versions.ts';
-import { etagOf, refusal } from './state.ts';
+import { etagOf } from '../kernel/etag.ts';
+import { refusal } from './state.ts';
 
 const labelsOf = (labels: Readonly<Record<string, string>>) => new Map(Object.entries(labels));
 

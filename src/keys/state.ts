@@ -1,6 +1,6 @@
 // The life cycle of a root key: which operation each state allows, and where it leads (NIST SP 800-57 part 1, section 7). Data,
 // and the refusals that follow from it. Pure.
-import { AppError, etagMismatch, type Reason } from '../kernel/errors.ts';
+import { AppError, type Reason } from '../kernel/errors.ts';
 
 /** EXPIRED is in no row: it is an ENABLED key whose time is over. */
 export type KeyState = 'ENABLED' | 'DISABLED' | 'EXPIRED' | 'DESTROY_SCHEDULED' | 'DESTROYED';
@@ -43,11 +43,4 @@ export const refusal = (name: string, state: KeyState, operation: Operation): Ap
 export const assertAllows = (name: string, state: KeyState, operation: Operation): void => {
   const error = refusal(name, state, operation);
   if (error) throw error;
-};
-
-/** Opaque, in quotes (RFC 9110); the uid keeps a later resource of the same name apart. */
-export const etagOf = (uid: string, revision: bigint): string => `"${uid.slice(-8)}-${revision.toString(36)}"`;
-
-export const checkEtag = (name: string, sent: string, uid: string, revision: bigint): void => {
-  if (sent !== '' && sent !== etagOf(uid, revision)) throw etagMismatch(name);
 };

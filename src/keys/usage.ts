@@ -2,7 +2,7 @@
 // and at the end. A crash loses what came since.
 import type { Db } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
-import { openLoop } from './loop.ts';
+import { openLoop } from '../kernel/loop.ts';
 import { addUses } from './sql/usage.ts';
 
 const EVERY_MS = 10_000;

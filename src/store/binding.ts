@@ -2,7 +2,6 @@
 import { Role as RoleMessage, type Binding } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import type { Queryable } from '../kernel/db.ts';
 import { invalid } from '../kernel/errors.ts';
-import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
 import { ROLES, type Role, type Scope } from './access.ts';
 import { loadGroup, loadInstance } from './load.ts';
 import { parseGroup, parseInstance } from './names.ts';
@@ -10,12 +9,6 @@ import { parseGroup, parseInstance } from './names.ts';
 export const parseScope = (text: string, field: string): Scope => {
   if (text === 'system') return 'system';
   return text.includes('/groups/') ? parseGroup(text, field) : parseInstance(text, field);
-};
-
-export const parsePrincipal = (text: string, field: string): SpiffeId => {
-  const id = parseSpiffeId(text);
-  if (!id) throw invalid(field, 'must be a SPIFFE ID, spiffe://trust.domain/path, of at most 2048 bytes');
-  return id;
 };
 
 export const parseRole = (message: RoleMessage, field: string): Role => {

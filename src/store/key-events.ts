@@ -2,13 +2,13 @@
 // lock, so that events may come twice, late, out of order and to several replicas. All keys are asked for whenever the stream
 // is opened, so that nothing depends on an event either, as after a restore.
 import { setTimeout as delay } from 'node:timers/promises';
-import { v7 as uuidv7 } from 'uuid';
 import type { EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import type { KeyEventServiceService } from '../gen/strongroom/keys/v1/key_event_service.ts';
 import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { describe, type Log } from '../kernel/log.ts';
+import { newUid } from '../kernel/uid.ts';
 import { keyStateOf, type KeyState } from './key-state.ts';
 import { lockKeyStates, selectKeyUsers, selectRootKeys, setKeyStates, type KeyUser } from './sql/key-state.ts';
 
@@ -28,7 +28,7 @@ interface Options {
   log: Log;
 }
 
-const callOptions = () => ({ deadline: Date.now() + CALL_MS, correlationId: uuidv7() });
+const callOptions = () => ({ deadline: Date.now() + CALL_MS, correlationId: newUid() });
 
 /** Of a scope that the key service does not know, nothing is concluded. */
 const askFor = async ({ scopes }: Options, users: readonly KeyUser[]): Promise<{ instanceUid: string; state: KeyState }[]> => {

@@ -10,6 +10,7 @@ import {
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { etagOf } from '../kernel/etag.ts';
 import { EFFECTS } from './hold.ts';
 import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
@@ -23,7 +24,7 @@ import type { RekeyRow } from './sql/rekeys.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow } from './sql/secrets.ts';
-import { etagOf, type Lifecycle } from './state.ts';
+import { type Lifecycle } from './state.ts';
 
 // What comes from the database was parsed on its way in.
 const id = (text: string) => text as ResourceId;

@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import { describe, type Log } from '../kernel/log.ts';
-import { v7 as uuidv7 } from 'uuid';
+import { openLoop, type Loop } from '../kernel/loop.ts';
 import { enqueue } from '../kernel/outbox.ts';
+import { newUid } from '../kernel/uid.ts';
 import { makeStep, resourceOf, StepFailed, type Rekeying } from './rekey.ts';
 import { beginRekey, lockWanted, recordRekeyFailure, selectNextStep } from './sql/rekeys.ts';
 
@@ -28,7 +29,7 @@ const beginOne = ({ db, relay, self, ownEvent, keepForMs }: RekeyOptions, afterM
     relay.assertHealthy();
     const group = await lockWanted(tx, afterMs / 1000);
     if (!group) return false;
-    const correlationId = uuidv7();
+    const correlationId = newUid();
     await beginRekey(tx, group, { startedBy: self, correlationId, keepForMs });
     const facts = { instanceUid: group.instance_uid, correlationId, attributes: { cause: 'something was purged or destroyed in it' } };
     await enqueue(tx, ownEvent('secrets.group.rekey.start', resourceOf(group), facts));
@@ -56,43 +57,26 @@ const tryStep = async (options: RekeyOptions): Promise<boolean> => {
   }
 };
 
-export interface Rekeys extends AsyncDisposable {
-  /** There may be a step to make. */
-  kick(): void;
-}
+/** Answers in how many milliseconds a step falls due; null if none is planned. */
+const work = async (options: RekeyOptions, signal: AbortSignal): Promise<number | null> => {
+  if (options.afterPurgeMs !== null) while (!signal.aborted && (await beginOne(options, options.afterPurgeMs)));
+  for (let worked = true; worked && !signal.aborted;) {
+    const start = performance.now();
+    worked = await tryStep(options);
+    options.relay.kick();
+    if (worked) await sleep(performance.now() - start, undefined, { signal }).catch(() => undefined);
+  }
+  return selectNextStep(options.db.read);
+};
 
-export const openRekeys = (options: RekeyOptions): Rekeys => {
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  let wake = new AbortController();
-
-  /** Answers in how many milliseconds to look again. */
-  const work = async (): Promise<number | null> => {
-    if (options.afterPurgeMs !== null) while (!signal.aborted && (await beginOne(options, options.afterPurgeMs)));
-    for (let worked = true; worked && !signal.aborted;) {
-      const start = performance.now();
-      worked = await tryStep(options);
-      options.relay.kick();
-      if (worked) await sleep(performance.now() - start, undefined, { signal }).catch(() => undefined);
-    }
-    return selectNextStep(options.db.read);
-  };
-  const run = async (): Promise<void> => {
-    while (!signal.aborted) {
-      wake = new AbortController();
-      const ms = await work().catch((error: unknown) => {
-        options.log.warn({ error: describe(error) }, 'groups could not be rekeyed; trying again');
-        return null;
-      });
-      await sleep(Math.min(LOOK_MS, ms ?? LOOK_MS), undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined);
-    }
-  };
-  const running = run();
-  return {
-    kick: () => wake.abort(),
-    [Symbol.asyncDispose]: async () => {
-      stopping.abort();
-      await running;
-    },
-  };
+export const openRekeys = (options: RekeyOptions): Loop => {
+  const loop = openLoop(async (signal) => {
+    const ms = await work(options, signal).catch((error: unknown) => {
+      options.log.warn({ error: describe(error) }, 'groups could not be rekeyed; trying again');
+      return null;
+    });
+    return Math.min(LOOK_MS, ms ?? LOOK_MS);
+  });
+  loop.kick();
+  return loop;
 };

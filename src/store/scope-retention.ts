@@ -1,13 +1,13 @@
 // What is held is retained at the key service too, so that a customer cannot delete his root key under it: scopes are retained
 // before a hold is acknowledged, and released after the last one is gone. A row says so while the two databases may differ; what was
 // interrupted is made right from it. Whatever happens in between, something is retained for too long rather than too short.
-import { setTimeout as delay } from 'node:timers/promises';
-import { v7 as uuidv7 } from 'uuid';
 import { Scope_State, type EnvelopeServiceService } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import type { RegistrationServiceService } from '../gen/strongroom/keys/v1/registration_service.ts';
 import type { CallOptions, ClientOf } from '../kernel/client.ts';
 import type { Db, Queryable } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
+import { openLoop } from '../kernel/loop.ts';
+import { newUid } from '../kernel/uid.ts';
 import { releaseHeld } from './sql/holds.ts';
 import type { Place } from './sql/place.ts';
 import {
@@ -74,7 +74,7 @@ export const openScopeRetention = (options: Options): ScopeRetention => {
     db
       .transaction(async (tx) => {
         await lockRetention(tx, instanceUid);
-        const call = { deadline: Date.now() + CALL_MS, correlationId: uuidv7() };
+        const call = { deadline: Date.now() + CALL_MS, correlationId: newUid() };
         await apply(options, await selectWantedScopes(tx, instanceUid), 'the holds of the instance have changed', call);
         await removeUnsettled(tx, tokens);
         await releaseHeld(tx, { instance_uid: instanceUid, group_uid: null, secret_uid: null });
@@ -82,22 +82,19 @@ export const openScopeRetention = (options: Options): ScopeRetention => {
       .catch((error: unknown) => log.warn({ error: describe(error) }, 'the key service does not know yet what is held; trying again'));
 
   let suspected = false;
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  const running = (async () => {
-    while (!signal.aborted) {
-      const all: boolean = suspected;
-      suspected = false;
-      try {
-        if (all) await db.transaction(suspectAll);
-        for (const unsettled of await selectUnsettled(db.read, BATCH)) if (!signal.aborted) await settle(unsettled);
-      } catch (error) {
-        suspected ||= all;
-        log.warn({ error: describe(error) }, 'what is held could not be compared with the key service; trying again');
-      }
-      await delay(EVERY_MS, undefined, { signal }).catch(() => undefined);
+  const loop = openLoop(async (signal) => {
+    const all: boolean = suspected;
+    suspected = false;
+    try {
+      if (all) await db.transaction(suspectAll);
+      for (const unsettled of await selectUnsettled(db.read, BATCH)) if (!signal.aborted) await settle(unsettled);
+    } catch (error) {
+      suspected ||= all;
+      log.warn({ error: describe(error) }, 'what is held could not be compared with the key service; trying again');
     }
-  })();
+    return EVERY_MS;
+  });
+  loop.kick();
 
   return {
     suspect: () => void (suspected = true),
@@ -109,9 +106,6 @@ export const openScopeRetention = (options: Options): ScopeRetention => {
       await removeUnsettled(tx, tokens);
     },
     settle,
-    [Symbol.asyncDispose]: async () => {
-      stopping.abort();
-      await running;
-    },
+    [Symbol.asyncDispose]: () => loop[Symbol.asyncDispose](),
   };
 };

@@ -1,5 +1,5 @@
 // Life cycle of instances, groups and secrets: what each state allows, etags, and the checks before a change. Pure.
-import { AppError, etagMismatch } from '../kernel/errors.ts';
+import { AppError } from '../kernel/errors.ts';
 
 export type State = 'ACTIVE' | 'DELETED' | 'PURGING';
 export type VersionState = 'ENABLED' | 'DISABLED' | 'DESTROY_SCHEDULED' | 'DESTROYED';
@@ -13,13 +13,6 @@ export interface Lifecycle {
   delete_time: Date | null;
   purge_time: Date | null;
 }
-
-/** Opaque, in quotes (RFC 9110); the uid keeps a later resource of the same name apart. */
-export const etagOf = (uid: string, revision: bigint): string => `"${uid.slice(0, 8)}-${revision.toString(36)}"`;
-
-export const checkEtag = (name: string, sent: string, uid: string, revision: bigint): void => {
-  if (sent !== '' && sent !== etagOf(uid, revision)) throw etagMismatch(name);
-};
 
 export const assertActive = (name: string, state: State): void => {
   if (state === 'ACTIVE') return;

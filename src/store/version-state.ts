@@ -8,7 +8,7 @@ import { mutate, type Codec } from './mutation.ts';
 import { parseVersion, versionName } from './names.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import { lockSecret, type SecretRow } from './sql/secrets.ts';
-import { checkEtag } from './state.ts';
+import { checkEtag } from '../kernel/etag.ts';
 import type { Store } from './store.ts';
 
 interface VersionRequest {

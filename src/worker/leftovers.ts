@@ -1,6 +1,6 @@
 // Takes away what nobody needs any more: keys whose create was interrupted, and replies to requests of yesterday.
-import { v7 as uuidv7 } from 'uuid';
 import { AppError } from '../kernel/errors.ts';
+import { newUid } from '../kernel/uid.ts';
 import { lockAbandoned, removeAbandoned, removeOldReplies } from './sql/leftovers.ts';
 import type { Worker } from './worker.ts';
 
@@ -8,7 +8,7 @@ const CALL_MS = 5_000;
 const REPLIES = 1_000;
 
 const destroy = async ({ scopes, keys }: Worker, name: string): Promise<void> => {
-  const correlationId = uuidv7();
+  const correlationId = newUid();
   const options = { deadline: Date.now() + CALL_MS, correlationId };
   const call = name.startsWith('scopes/')
     ? scopes.destroyScope({ name, callContext: { principal: '', resource: '', correlationId } }, options)

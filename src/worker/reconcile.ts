@@ -1,12 +1,12 @@
 // After a restore of the store's database: groups whose key the key service has destroyed are found and purged, at the
 // start and every 10 minutes. Nobody tells us of a restore, so this is a timer. Replicas may look at once.
 import { setTimeout as delay } from 'node:timers/promises';
-import { v7 as uuidv7 } from 'uuid';
 import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { Scope_State } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
 import { describe } from '../kernel/log.ts';
 import { metrics } from '../kernel/metrics.ts';
+import { newUid } from '../kernel/uid.ts';
 import { scheduleLost, selectGroups, type GroupKey } from '../store/sql/purge-restored.ts';
 import { NO_UUID } from '../store/sql/purge.ts';
 import { isProviderManaged, type Worker } from './worker.ts';
@@ -20,7 +20,7 @@ const CALL_MS = 10_000;
 type Group = GroupKey & { root_key: string };
 type Found = { kind: 'INSTANCE' | 'GROUP' } & GroupKey;
 
-const callOptions = () => ({ deadline: Date.now() + CALL_MS, correlationId: uuidv7() });
+const callOptions = () => ({ deadline: Date.now() + CALL_MS, correlationId: newUid() });
 
 /** Those whose key is destroyed. Of a scope that the key service does not know nobody says that its key is gone. */
 const withoutKey = async ({ scopes }: Worker, groups: readonly Group[]): Promise<Group[]> => {
@@ -34,7 +34,7 @@ const withoutKey = async ({ scopes }: Worker, groups: readonly Group[]): Promise
 const entryOf = (worker: Worker, { kind, ...key }: Found, resource: string): Event => {
   const uid = kind === 'GROUP' ? key.group_uid : key.instance_uid;
   return {
-    eventId: uuidv7(),
+    eventId: newUid(),
     occurTime: new Date(),
     action: `secrets.${kind.toLowerCase()}.delete`,
     principal: worker.principal,

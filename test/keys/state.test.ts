@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { assertApproved, assertCanApprove } from '../../src/keys/approval.ts';
 import { permits, targetsAbove, type Role, type Target } from '../../src/keys/access.ts';
 import { ALL } from '../../src/keys/names.ts';
-import { checkEtag, etagOf, refusal, TRANSITIONS, type KeyState, type Operation } from '../../src/keys/state.ts';
+import { checkEtag, etagOf } from '../../src/kernel/etag.ts';
+import { refusal, TRANSITIONS, type KeyState, type Operation } from '../../src/keys/state.ts';
 
 const reasonOf = (check: () => void): string => {
   try {

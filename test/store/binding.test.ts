@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { ROLES, scopeName } from '../../src/store/access.ts';
-import { parsePrincipal, parseRole, parseScope, requireBinding } from '../../src/store/binding.ts';
+import { parsePrincipal } from '../../src/kernel/fields.ts';
+import { parseRole, parseScope, requireBinding } from '../../src/store/binding.ts';
 
 describe('a binding on its way in', () => {
   it.each(['system', 'instances/a', 'instances/a/groups/g'])('may have the scope %s', (scope) => {

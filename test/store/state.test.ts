@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { checkEtag, etagOf } from '../../src/kernel/etag.ts';
 import {
   assertActive,
   assertDeleted,
   assertKept,
   assertReadable,
   assertScheduled,
-  checkEtag,
-  etagOf,
   type State,
   type VersionState,
 } from '../../src/store/state.ts';

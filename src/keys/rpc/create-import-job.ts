@@ -1,7 +1,7 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { CreateImportJobRequest, ImportJob } from '../../gen/strongroom/keys/v1/import_service.ts';
 import { AppError, invalid, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
+import { newUid } from '../../kernel/uid.ts';
 import { parseCorrelationId } from '../call-context.ts';
 import type { Keys } from '../keys.ts';
 import { newNonce } from '../material.ts';
@@ -30,7 +30,7 @@ export const createImportJob = async (keys: Keys, request: CreateImportJobReques
   call.annotate({ resource: importJobName(path), correlationId });
 
   if (!(await selectKeyRing(keys.db.read, path))) throw notFound('key ring', request.parent);
-  const jobUid = uuidv7();
+  const jobUid = newUid();
   // Some seconds: not while a transaction waits for it, and not for a name that is taken.
   const pair = (await selectImportJob(keys.db.read, path)) ? undefined : await keys.backend.createImportKey(jobUid, call.deadline);
   const job = await mutate(keys, call, async (tx) => {

@@ -1,7 +1,7 @@
-import { v7 as uuidv7 } from 'uuid';
 import { KeyRing, type CreateKeyRingRequest } from '../../gen/strongroom/keys/v1/key_ring_service.ts';
 import { AppError } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
+import { newUid } from '../../kernel/uid.ts';
 import { checkDescribed } from '../fields.ts';
 import type { Keys } from '../keys.ts';
 import { toKeyRing } from '../messages.ts';
@@ -15,7 +15,7 @@ export const createKeyRing = async (keys: Keys, request: CreateKeyRingRequest, c
   const name = keyRingName({ keyRing });
   call.annotate({ resource: name });
   return mutate(keys, call, async (tx) => {
-    const inserted = await insertKeyRing(tx, keyRing, uuidv7(), settings);
+    const inserted = await insertKeyRing(tx, keyRing, newUid(), settings);
     const row = await selectKeyRing(tx, { keyRing });
     const isSame = row?.display_name === settings.display_name && row.description === settings.description;
     if (!row || (!inserted && !isSame))

@@ -1,7 +1,7 @@
-import { v7 as uuidv7 } from 'uuid';
 import { RootKey, type CreateRootKeyRequest } from '../../gen/strongroom/keys/v1/key_service.ts';
 import { AppError, invalid, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
+import { newUid } from '../../kernel/uid.ts';
 import { PROVIDER } from '../access.ts';
 import { parseCorrelationId } from '../call-context.ts';
 import { checkAliases, checkDescribed, checkExpiry, checkRotation } from '../fields.ts';
@@ -45,7 +45,7 @@ export const createRootKey = async (keys: Keys, request: CreateRootKeyRequest, c
       checkExpiry(key.expire_time ?? undefined, 'root_key.expire_time', Date.now());
       // The master key that it is sealed under stays the current one until both are committed.
       await holdCurrent(tx);
-      const keyUid = uuidv7();
+      const keyUid = newUid();
       await insertRootKey(tx, { ...key, keyUid, ref: await keys.backend.create(keyUid, 1, call.deadline) });
       if ((await addNames(tx, keyUid, path.keyRing, aliases)).length < aliases.length) throw aliasTaken(request.parent);
       row = await selectRootKey(tx, path);

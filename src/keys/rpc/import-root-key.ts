@@ -1,8 +1,8 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { ImportRootKeyRequest } from '../../gen/strongroom/keys/v1/import_service.ts';
 import type { RootKey } from '../../gen/strongroom/keys/v1/key_service.ts';
 import { AppError, invalid, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
+import { newUid } from '../../kernel/uid.ts';
 import { PROVIDER } from '../access.ts';
 import { parseCorrelationId } from '../call-context.ts';
 import { importInto, parseImport } from '../importing.ts';
@@ -28,7 +28,7 @@ export const importRootKey = async (keys: Keys, request: ImportRootKeyRequest, c
   const path = { ...parseKeyRing(request.parent, 'parent'), key: parseId(request.rootKeyId, 'root_key_id') };
   if (path.keyRing === PROVIDER.keyRing) throw invalid('parent', 'must be a customer’s key ring; the keys of this one are made here');
   const wanted = parseImport(request.material, path.keyRing, Date.now());
-  const [name, keyUid] = [rootKeyName(path), uuidv7()];
+  const [name, keyUid] = [rootKeyName(path), newUid()];
   const correlationId = parseCorrelationId(request.correlationId) || call.correlationId;
   call.annotate({ resource: name, correlationId, attributes: { importJob: wanted.job.job } });
 

@@ -8,7 +8,7 @@ import { toKeyRing } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseKeyRing } from '../names.ts';
 import { lockKeyRing, selectKeyRing, updateKeyRing as update } from '../sql/key-rings.ts';
-import { checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
 
 export const updateKeyRing = async (keys: Keys, request: UpdateKeyRingRequest, call: Call): Promise<KeyRing> => {
   const given = request.keyRing;

@@ -10,7 +10,7 @@ import { parseSecret, versionName } from '../names.ts';
 import { parsePayload } from '../payload.ts';
 import { insertVersion } from '../sql/secret-versions.ts';
 import { lockSecret, setLatestVersion } from '../sql/secrets.ts';
-import { checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
 import type { Store } from '../store.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { Binding, CreateBindingRequest } from '../../gen/strongroom/secrets/v1/binding_service.ts';
+import { parsePrincipal } from '../../kernel/fields.ts';
 import type { Call } from '../../kernel/table.ts';
-import { assertScopeExists, parsePrincipal, parseRole, parseScope, requireBinding } from '../binding.ts';
+import { assertScopeExists, parseRole, parseScope, requireBinding } from '../binding.ts';
 import { toBinding } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { insertBinding } from '../sql/bindings.ts';

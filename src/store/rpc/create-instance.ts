@@ -1,8 +1,8 @@
-import { v7 as uuidv7 } from 'uuid';
 import { CreateInstanceRequest, Instance } from '../../gen/strongroom/secrets/v1/instance_service.ts';
 import type { Queryable } from '../../kernel/db.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkLabels, checkText } from '../../kernel/fields.ts';
+import { newUid } from '../../kernel/uid.ts';
 import { checkPolicy, checkRetention } from '../fields.ts';
 import { keyStateOf, type KeyState } from '../key-state.ts';
 import { assertNew, exists, givenUp } from '../load.ts';
@@ -34,7 +34,7 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
     ),
     purge_protection: given.purgeProtection,
   };
-  const instanceUid = uuidv7();
+  const instanceUid = newUid();
   const customers = given.rootKey === '' ? undefined : parseRootKey(given.rootKey, 'instance.root_key');
   const begun = customers ? `scopes/${instanceUid}` : `${PROVIDER}/keys/${instanceUid}`;
   let rootKey = begun;

@@ -1,7 +1,7 @@
-import { v7 as uuidv7 } from 'uuid';
 import { CreateSecretGroupRequest, SecretGroup } from '../../gen/strongroom/secrets/v1/secret_group_service.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkLabels, checkText } from '../../kernel/fields.ts';
+import { newUid } from '../../kernel/uid.ts';
 import { assertNew, exists, givenUp, loadGroup, loadInstance } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -21,7 +21,7 @@ export const createSecretGroup = async (store: Store, request: CreateSecretGroup
   const given = request.secretGroup ?? SecretGroup.create();
   const displayName = checkText(given.displayName, 'secret_group.display_name', 63);
   const labels = checkLabels(given.labels, 'secret_group.labels');
-  const groupUid = uuidv7();
+  const groupUid = newUid();
   const scope = `scopes/${groupUid}`;
   let unsettled: Unsettled | undefined;
   call.annotate({ resource: name });

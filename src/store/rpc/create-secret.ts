@@ -1,8 +1,8 @@
-import { v7 as uuidv7 } from 'uuid';
 import { CreateSecretRequest, Secret } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import type { Call } from '../../kernel/table.ts';
 import type { Sealed } from '../envelope.ts';
 import { checkAnnotations, checkLabels, checkText } from '../../kernel/fields.ts';
+import { newUid } from '../../kernel/uid.ts';
 import { assertKeyInUse, untilInTime } from '../key-version.ts';
 import { assertNew, exists, loadActiveGroup, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
@@ -23,7 +23,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
   const labels = checkLabels(given.labels, 'secret.labels');
   const annotations = checkAnnotations(given.annotations, 'secret.annotations');
   const value = request.payload && parsePayload(request.payload);
-  const secretUid = uuidv7();
+  const secretUid = newUid();
   let sealed: Sealed | undefined;
   call.annotate({ resource: name });
 

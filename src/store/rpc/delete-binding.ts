@@ -1,7 +1,8 @@
 import { DeleteBindingRequest, DeleteBindingResponse } from '../../gen/strongroom/secrets/v1/binding_service.ts';
 import { notFound } from '../../kernel/errors.ts';
+import { parsePrincipal } from '../../kernel/fields.ts';
 import type { Call } from '../../kernel/table.ts';
-import { parsePrincipal, parseRole, requireBinding } from '../binding.ts';
+import { parseRole, requireBinding } from '../binding.ts';
 import { mutate } from '../mutation.ts';
 import { deleteBinding as remove } from '../sql/bindings.ts';
 import type { Store } from '../store.ts';

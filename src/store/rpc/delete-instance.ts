@@ -7,7 +7,8 @@ import { mutate } from '../mutation.ts';
 import { parseInstance } from '../names.ts';
 import { lockInstance, markInstanceDeleted } from '../sql/instances.ts';
 import { schedulePurge } from '../sql/purges.ts';
-import { assertActive, checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
+import { assertActive } from '../state.ts';
 import type { Store } from '../store.ts';
 
 export const deleteInstance = (store: Store, request: DeleteInstanceRequest, call: Call): Promise<Instance> => {

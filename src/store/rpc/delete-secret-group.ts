@@ -7,7 +7,7 @@ import { mutate } from '../mutation.ts';
 import { parseGroup } from '../names.ts';
 import { schedulePurge } from '../sql/purges.ts';
 import { lockGroup, markGroupDeleted } from '../sql/secret-groups.ts';
-import { checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
 import type { Store } from '../store.ts';
 
 export const deleteSecretGroup = (store: Store, request: DeleteSecretGroupRequest, call: Call): Promise<SecretGroup> => {

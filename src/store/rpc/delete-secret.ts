@@ -7,7 +7,7 @@ import { mutate } from '../mutation.ts';
 import { parseSecret } from '../names.ts';
 import { schedulePurge } from '../sql/purges.ts';
 import { lockSecret, markSecretDeleted } from '../sql/secrets.ts';
-import { checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
 import type { Store } from '../store.ts';
 
 export const deleteSecret = (store: Store, request: DeleteSecretRequest, call: Call): Promise<Secret> => {

@@ -6,7 +6,8 @@ import { mutate } from '../mutation.ts';
 import { parseInstance } from '../names.ts';
 import { lockInstance, markInstanceActive } from '../sql/instances.ts';
 import { unschedulePurge } from '../sql/purges.ts';
-import { assertDeleted, checkEtag, purgeStarted } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
+import { assertDeleted, purgeStarted } from '../state.ts';
 import type { Store } from '../store.ts';
 
 export const undeleteInstance = (store: Store, request: UndeleteInstanceRequest, call: Call): Promise<Instance> => {

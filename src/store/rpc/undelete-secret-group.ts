@@ -6,7 +6,8 @@ import { mutate } from '../mutation.ts';
 import { parseGroup } from '../names.ts';
 import { unschedulePurge } from '../sql/purges.ts';
 import { lockGroup, markGroupActive } from '../sql/secret-groups.ts';
-import { assertDeleted, checkEtag, purgeStarted } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
+import { assertDeleted, purgeStarted } from '../state.ts';
 import type { Store } from '../store.ts';
 
 export const undeleteSecretGroup = (store: Store, request: UndeleteSecretGroupRequest, call: Call): Promise<SecretGroup> => {

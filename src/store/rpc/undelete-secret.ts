@@ -6,7 +6,8 @@ import { mutate } from '../mutation.ts';
 import { parseSecret } from '../names.ts';
 import { unschedulePurge } from '../sql/purges.ts';
 import { lockSecret, markSecretActive } from '../sql/secrets.ts';
-import { assertDeleted, checkEtag, purgeStarted } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
+import { assertDeleted, purgeStarted } from '../state.ts';
 import type { Store } from '../store.ts';
 
 export const undeleteSecret = (store: Store, request: UndeleteSecretRequest, call: Call): Promise<Secret> => {

@@ -9,7 +9,8 @@ import { mutate } from '../mutation.ts';
 import { parseInstance } from '../names.ts';
 import { assertProtects, levelsOf } from '../retention.ts';
 import { lockInstance, updateInstance as update } from '../sql/instances.ts';
-import { assertActive, checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
+import { assertActive } from '../state.ts';
 import type { Store } from '../store.ts';
 
 export const updateInstance = (store: Store, request: UpdateInstanceRequest, call: Call): Promise<Instance> => {

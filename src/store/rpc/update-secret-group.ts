@@ -7,7 +7,7 @@ import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseGroup } from '../names.ts';
 import { lockGroup, updateGroup } from '../sql/secret-groups.ts';
-import { checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
 import type { Store } from '../store.ts';
 
 export const updateSecretGroup = (store: Store, request: UpdateSecretGroupRequest, call: Call): Promise<SecretGroup> => {

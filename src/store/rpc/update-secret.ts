@@ -7,7 +7,7 @@ import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseSecret } from '../names.ts';
 import { lockSecret, updateSecret as update } from '../sql/secrets.ts';
-import { checkEtag } from '../state.ts';
+import { checkEtag } from '../../kernel/etag.ts';
 import type { Store } from '../store.ts';
 
 export const updateSecret = (store: Store, request: UpdateSecretRequest, call: Call): Promise<Secret> => {
