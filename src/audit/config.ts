@@ -1,6 +1,6 @@
 // The audit log's configuration. Who may append and who may read stands in `allow`.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, fileSchema } from '../kernel/config.ts';
+import { addressesSchema, baseConfig, databaseSchema, fileSchema } from '../kernel/config.ts';
 
 export const auditConfig = z.strictObject({
   ...baseConfig,
@@ -11,4 +11,6 @@ export const auditConfig = z.strictObject({
   signingKeyFile: fileSchema,
   /** Where the newest checkpoint is kept besides the database; at the start, the log must continue each of them. */
   checkpointFiles: z.array(fileSchema).default([]),
+  /** Where all replicas of this log are, this one among them: one that does not write sends entries of its own to the one that does. */
+  replicas: addressesSchema.optional(),
 });

@@ -1,10 +1,11 @@
 // The audit log process, wired top to bottom.
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
-import type { Auditor } from '../kernel/audit.ts';
+import { dialAuditor, type Auditor } from '../kernel/audit.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
-import { ownIdentity } from '../kernel/identity.ts';
+import { AppError } from '../kernel/errors.ts';
+import { ownIdentity, type SpiffeId } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { pageTokens } from '../kernel/page.ts';
@@ -16,7 +17,7 @@ import { draftOf } from './event.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
 import { registrations } from './service.ts';
-import { openWriter } from './writer.ts';
+import { openWriter, type Writer } from './writer.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -38,10 +39,9 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const seed = readKeyFile(config.signingKeyFile);
   const signer = openSigner(config.origin, seed);
   const outside = stack.use(openOutside(config.checkpointFiles, signer.verifier, log));
-  const writer = await openWriter(writerDb, signer, log, outside);
-  const auditor: Auditor = {
-    append: (events, deadline) => Promise.all(events.map((event) => writer.append(draftOf(event, self), deadline))),
-  };
+  const writer = stack.use(await openWriter({ db: writerDb, signer, log, outside }));
+  const others = config.replicas && stack.use(dialAuditor({ address: config.replicas, spiffeId: self }, tls));
+  const auditor = ownAuditor(writer, self, others);
 
   const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
   const audit: Audit = { db, writer, verifier: signer.verifier, pages };
@@ -57,9 +57,30 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       ready: async () => {
         await writer.current();
         await db.ping();
+        // A standby answers readers, if there is somebody to take the entry of that.
+        if (!others && !(await writer.writes())) throw new AppError('AUDIT_STANDBY', 'another process writes the log');
       },
     }),
   );
   log.info({ resource: signer.verifier.text }, 'checkpoints are signed with this key');
   return stack.move();
 };
+
+/** Entries of the log's own calls: written here, or by the replica whose turn it is. */
+const ownAuditor = (writer: Writer, self: SpiffeId, others: Auditor | undefined): Auditor => ({
+  append: async (events, deadline) => {
+    const drafts = events.map((event) => draftOf(event, self));
+    try {
+      return (await writer.append(drafts, deadline)).map((result) => {
+        if (result instanceof AppError) throw result;
+        return result;
+      });
+    } catch (error) {
+      if (!(error instanceof AppError) || error.reason !== 'AUDIT_STANDBY') throw error;
+      if (others) return others.append(events, deadline);
+      throw new AppError('AUDIT_UNAVAILABLE', 'another process writes the audit log, and `replicas` does not say where; try again', {
+        cause: error,
+      });
+    }
+  },
+});

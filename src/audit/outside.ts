@@ -13,10 +13,16 @@ import { openNote, type Verifier } from './note.ts';
 const PAUSE_MS = 200;
 const RETRY_MS = 2_000;
 
+/** Refuses a log of this size that does not continue what it was made of. */
+export type Continues = (size: bigint, rootAt: (size: bigint) => Promise<Buffer>) => Promise<void>;
+
 export interface Outside extends AsyncDisposable {
   publish(checkpoint: { size: bigint; root: Buffer; note: string }): void;
-  /** Refuses a log of this size that is not the continuation of every checkpoint out here. */
-  verify(size: bigint, rootAt: (size: bigint) => Promise<Buffer>): Promise<void>;
+  /**
+   * What is out here at this moment, as a check. To be taken before the log is read: what another process publishes meanwhile would
+   * look like a log that was rolled back.
+   */
+  look(): Continues;
 }
 
 const ADVICE =
@@ -50,7 +56,8 @@ const compare = async (what: string, told: Checkpoint, size: bigint, rootAt: (si
 
 /** Whole or not at all, and durable. */
 const save = async (file: string, note: string): Promise<void> => {
-  const fresh = `${file}.new`;
+  // Replicas may share a file.
+  const fresh = `${file}.${process.pid}.new`;
   const handle = await open(fresh, 'w', 0o644);
   try {
     await handle.writeFile(note);
@@ -101,18 +108,22 @@ export const openOutside = (files: readonly string[], verifier: Verifier, log: L
 
   return {
     publish: ({ size, root, note }) => {
+      if (newest && newest.size >= size) return;
       newest = { origin: verifier.name, size, root };
       if (files.length === 0) return;
       waiting = note;
       writing ??= write();
     },
-    verify: async (size, rootAt) => {
-      for (const file of files) {
-        const told = readOutside(file, verifier);
-        if (told) await compare(`the checkpoint in ${file}`, told, size, rootAt);
-        else if (size > 0n) log.warn({ file }, 'there is no checkpoint outside of the database to compare the log with; it is made now');
-      }
-      if (newest) await compare('the last checkpoint that this process has signed', newest, size, rootAt);
+    look: () => {
+      const told = files.map((file) => ({ file, checkpoint: readOutside(file, verifier) }));
+      const seen = newest;
+      return async (size, rootAt) => {
+        for (const { file, checkpoint } of told) {
+          if (checkpoint) await compare(`the checkpoint in ${file}`, checkpoint, size, rootAt);
+          else if (size > 0n) log.warn({ file }, 'there is no checkpoint outside of the database to compare the log with; it is made now');
+        }
+        if (seen) await compare('the last checkpoint that this process has seen', seen, size, rootAt);
+      };
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort();

@@ -45,13 +45,13 @@ const common = (stack: Stack, service: Service) => ({
 });
 
 const keyFile = (name: string): string => join('..', name);
-const [store, keys, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('worker')];
+const [store, keys, audit, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('audit'), spiffeIdOf('worker')];
 const [operator, auditor] = [spiffeIdOf('operator'), spiffeIdOf('auditor')];
 
 const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   ...common(stack, 'audit'),
   allow: {
-    'strongroom.audit.v1.AuditWriterService': [store, keys, worker],
+    'strongroom.audit.v1.AuditWriterService': [store, keys, audit, worker],
     'strongroom.audit.v1.AuditService': [auditor],
     'strongroom.audit.v1.AuditService/ListEntries': [auditor, keys],
     'strongroom.audit.v1.AuditService/GetInclusionProof': [auditor, worker],

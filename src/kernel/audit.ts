@@ -4,8 +4,8 @@
 import { Event, Event_Outcome } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../gen/strongroom/audit/v1/audit_writer_service.ts';
 import { batcher } from './batch.ts';
-import { dial, type Peer } from './client.ts';
 import { AppError, fromItemError } from './errors.ts';
+import { dialReplicas, type Replicas } from './replicas.ts';
 import type { Call, EntryDraft } from './table.ts';
 import type { Tls } from './tls.ts';
 import { newUid } from './uid.ts';
@@ -44,8 +44,9 @@ export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({
 const attributesOf = (entries: [string, string][]): Map<string, string> =>
   new Map(entries.map(([key, value]) => [key, clip(value, entries.length > 6 ? 256 : 2_048)]));
 
-export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => {
-  const client = dial(AuditWriterServiceService, peer, tls, 'AUDIT_UNAVAILABLE');
+/** Which of the replicas writes is found out by asking: an event that comes twice is one entry. */
+export const dialAuditor = (replicas: Replicas, tls: Tls): Auditor & AsyncDisposable => {
+  const client = dialReplicas(AuditWriterServiceService, replicas, tls, 'AUDIT_UNAVAILABLE');
   const send = async (events: Event[], deadline: number): Promise<(bigint | AppError)[]> => {
     const { results } = await client.appendEvents({ events }, { deadline });
     return results.map(({ outcome }) => {

@@ -29,6 +29,11 @@ export const metrics = {
     help: 'Entries per committed batch',
     buckets: [1, 4, 16, 64, 256, 1024],
   }),
+  auditWriter: new Gauge({ name: 'strongroom_audit_writer', help: '1 in the process that writes the audit log, 0 in a standby' }),
+  auditClockSkew: new Gauge({
+    name: 'strongroom_audit_clock_skew_seconds',
+    help: 'How far the clock of record times is from that of the database, or behind the newest entry',
+  }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
   purgeLag: new Gauge({
     name: 'strongroom_purge_lag_seconds',

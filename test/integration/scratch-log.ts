@@ -1,0 +1,84 @@
+// An audit log on a database of its own, and its writers.
+import { join } from 'node:path';
+import { v7 as uuidv7 } from 'uuid';
+import { inject } from 'vitest';
+import type { Audit } from '../../src/audit/audit.ts';
+import { draftOf, type Draft } from '../../src/audit/event.ts';
+import { openSigner } from '../../src/audit/note.ts';
+import { openOutside } from '../../src/audit/outside.ts';
+import { openWriter, type Writer } from '../../src/audit/writer.ts';
+import { ROOT } from '../../src/dev/stack.ts';
+import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import type { Db } from '../../src/kernel/db.ts';
+import { parseSpiffeId } from '../../src/kernel/identity.ts';
+import type { Log } from '../../src/kernel/log.ts';
+import { pageTokens } from '../../src/kernel/page.ts';
+import { scratchDatabase, silentLog, type Scratch } from './scratch.ts';
+
+export const MIGRATIONS = join(ROOT, 'src/audit/migrations');
+export const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
+export const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
+export const soon = () => Date.now() + 20_000;
+
+export const event = (change: Partial<Event> = {}): Event =>
+  Event.fromPartial({
+    eventId: uuidv7(),
+    occurTime: new Date(),
+    action: 'secrets.secret.read',
+    principal: 'spiffe://strongroom.internal/app',
+    resource: 'instances/i',
+    outcome: 1,
+    ...change,
+  });
+export const draft = (change: Partial<Event> = {}): Draft => draftOf(event(change), source);
+export const drafts = (count: number): Draft[] => Array.from({ length: count }, () => draft());
+
+/** One event, as its own request. */
+export const append = async (writer: Writer, one = draft(), deadline = soon()): Promise<bigint> => {
+  const [result] = await writer.append([one], deadline);
+  if (typeof result !== 'bigint') throw result ?? new Error('no result');
+  return result;
+};
+
+export interface ScratchLog extends AsyncDisposable {
+  readonly scratch: Scratch;
+  readonly db: Db;
+  /** The one that was opened last, at first the one that writes. */
+  readonly writer: Writer;
+  /** One more, beside those that are there. */
+  open(options?: { db?: Db; files?: readonly string[]; log?: Log }): Promise<Writer>;
+  /** Stops the writer, and opens another one. */
+  restart(): Promise<Writer>;
+  auditOf(writer: Writer): Audit;
+  count(table: 'entries' | 'checkpoints' | 'tiles'): Promise<number>;
+}
+
+export const newLog = async (entries = 0): Promise<ScratchLog> => {
+  const scratch = await scratchDatabase(inject('stack'), MIGRATIONS);
+  const db = scratch.open();
+  const stack = new AsyncDisposableStack();
+  const open: ScratchLog['open'] = async ({ db: own = scratch.open(2), files = [], log = silentLog } = {}) => {
+    const outside = stack.use(openOutside(files, signer.verifier, log));
+    return stack.use(await openWriter({ db: own, signer, log, outside }));
+  };
+  let writer = await open();
+  if (entries > 0) for (let left = entries; left > 0; left -= 1_000) await writer.append(drafts(Math.min(left, 1_000)), soon());
+  return {
+    scratch,
+    db,
+    get writer() {
+      return writer;
+    },
+    open,
+    restart: async () => {
+      await writer[Symbol.asyncDispose]();
+      return (writer = await open());
+    },
+    auditOf: (one) => ({ db, writer: one, verifier: signer.verifier, pages: pageTokens(Buffer.alloc(32)) }),
+    count: async (table) => Number((await scratch.sql<{ n: string }>(`select count(*)::text as n from ${table}`))[0]?.n),
+    [Symbol.asyncDispose]: async () => {
+      await stack[Symbol.asyncDispose]();
+      await scratch[Symbol.asyncDispose]();
+    },
+  };
+};
