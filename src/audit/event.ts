@@ -1,10 +1,10 @@
 // Events: checked, and as the canonical JSON (RFC 8785) whose hash is in the tree. The shape follows CADF (DSP0262):
 // initiator, action, target, outcome, reason, observer. Pure.
-import canonicalize from 'canonicalize';
 import { hash } from 'node:crypto';
 import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
-import { AppError, invalid } from '../kernel/errors.ts';
+import { invalid } from '../kernel/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
+import { canonical } from './canonical.ts';
 
 /** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
 const MAX_LEAF_BYTES = 65_535;
@@ -86,12 +86,6 @@ export const draftOf = (event: Event, source: SpiffeId): Draft => {
   }).slice(0, -1);
   const tail = canonical({ schema: SCHEMA, target: lean({ name: event.resource, instance: event.instanceUid }) }).slice(1);
   return { event, source, head, tail, digest: hash('sha256', `${head},${tail}`, 'buffer') };
-};
-
-const canonical = (value: unknown): string => {
-  const text = canonicalize(value);
-  if (text === undefined) throw new AppError('INTERNAL', 'an event has no canonical form');
-  return text;
 };
 
 /** The bytes whose hash is in the tree. */
