@@ -113,7 +113,7 @@ keys.v1.EnvelopeService/RewrapDek                     -        -       -      - 
 keys.v1.EnvelopeService/BatchRewrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.ScopeService/RotateScopeKey                   -        -       -      -        -   -    -         -       yes   -    -      -
 keys.v1.ScopeService/DestroyScopeKeyVersion           -        -       -      -        -   -    -         -       yes   -    -      -
-audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    -
+audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    yes
 audit.v1.AuditService/ListEntries                     -        -       -      -        -   -    -         yes     -     yes  -      -
 audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -
 audit.v1.AuditService/GetCheckpoint                   -        -       -      -        -   -    -         yes     -     -    -      -

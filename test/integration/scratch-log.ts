@@ -57,7 +57,7 @@ export const newLog = async (entries = 0): Promise<ScratchLog> => {
   const scratch = await scratchDatabase(inject('stack'), MIGRATIONS);
   const db = scratch.open();
   const stack = new AsyncDisposableStack();
-  const open: ScratchLog['open'] = async ({ db: own = scratch.open(2), files = [], log = silentLog } = {}) => {
+  const open: ScratchLog['open'] = async ({ db: own = scratch.open(), files = [], log = silentLog } = {}) => {
     const outside = stack.use(openOutside(files, signer.verifier, log));
     return stack.use(await openWriter({ db: own, signer, log, outside }));
   };
