@@ -12,7 +12,7 @@ import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { openWriter } from '../../src/audit/writer.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
-import { append, draft, event, newLog, signer, source } from './scratch-log.ts';
+import { append, draft, event, forge, newLog, signer, source } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 /** Proves every given entry from what a caller gets, with nothing but the verifier key. */
@@ -114,31 +114,40 @@ describe('a restart', () => {
 });
 
 describe('a log that was changed behind its back', () => {
-  const CORRUPT = /does not fit together/;
+  const [CHANGED, ROOT, SIGNED] = ['an entry near its end was changed', 'do not lead to its root', 'is not signed with this key'];
   it.each([
-    ['the newest entry has other bytes', `update entries set leaf = leaf || '\\x20' where index = 299`],
+    ['the newest entry has other bytes', CHANGED, `update entries set leaf = leaf || '\\x20' where index = 299`],
     [
       'the newest entry has other bytes and a hash that fits them',
+      ROOT,
       `update entries set leaf = leaf || '\\x20', leaf_hash = sha256('\\x00'::bytea || leaf || '\\x20'::bytea) where index = 299`,
     ],
-    ['the newest entry is gone', 'delete from entries where index = 299'],
+    ['the newest entry is gone', 'entries are missing at its end', 'delete from entries where index = 299'],
     [
       'two entries have changed places',
+      ROOT,
       `update entries a set leaf = b.leaf, leaf_hash = b.leaf_hash from entries b where a.index = 298 and b.index = 297`,
     ],
-    ['a tile has another hash', `update tiles set hashes = set_byte(hashes, 100, (get_byte(hashes, 100) + 1) % 256)`],
-    ['a tile is gone', 'delete from tiles'],
-    ['the newest checkpoint is gone', 'delete from checkpoints where size = 300'],
+    ['a tile has another hash', ROOT, `update tiles set hashes = set_byte(hashes, 100, (get_byte(hashes, 100) + 1) % 256)`],
+    ['a tile is gone', 'tiles of level 0 are missing', 'delete from tiles'],
+    ['the newest checkpoint is gone', 'there is no checkpoint of its size 300', 'delete from checkpoints where size = 300'],
     [
       'the newest checkpoint has another signature',
+      SIGNED,
       `update checkpoints set note = overlay(note placing 'A' from length(note) - 20) where size = 300`,
     ],
-    ['its state has another root', 'update log_state set frontier = set_byte(frontier, 5, (get_byte(frontier, 5) + 1) % 256)'],
-    ['its state has another size', 'update log_state set size = 299'],
-  ])('is not continued: %s', async (_, change) => {
+    ['its state has another root', SIGNED, 'update log_state set frontier = set_byte(frontier, 5, (get_byte(frontier, 5) + 1) % 256)'],
+    ['its state has another size', 'its state has the wrong shape', 'update log_state set size = 299'],
+  ])('is not continued: %s (%s)', async (_, check, change) => {
     await using log = await newLog(300);
     await log.scratch.sql(change);
-    await expect(log.open()).rejects.toThrow(CORRUPT);
+    await expect(log.open()).rejects.toThrow(check);
+  });
+
+  it('is not continued: an entry and all that hangs on it are other ones, but for the signature', async () => {
+    await using log = await newLog(300);
+    await forge(log, 7);
+    await expect(log.open()).rejects.toThrow(SIGNED);
   });
 
   it('is not continued under another signing key', async () => {
@@ -146,7 +155,7 @@ describe('a log that was changed behind its back', () => {
     const other = openSigner('test.example/log', Buffer.alloc(32, 4));
     await expect(
       openWriter({ db: log.db, signer: other, log: silentLog, outside: openOutside([], other.verifier, silentLog) }),
-    ).rejects.toThrow(CORRUPT);
+    ).rejects.toThrow(SIGNED);
   });
 
   it('gives neither the changed entry nor a proof of it, also if the change is far from the end', async () => {

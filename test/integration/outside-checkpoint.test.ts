@@ -8,7 +8,7 @@ import { openNote, openSigner } from '../../src/audit/note.ts';
 import { openOutside } from '../../src/audit/outside.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
 import type { Log } from '../../src/kernel/log.ts';
-import { draft, MIGRATIONS, signer, append as appendOne } from './scratch-log.ts';
+import { append as appendOne, draft, forge, MIGRATIONS, signer } from './scratch-log.ts';
 import { scratchDatabase, silentLog } from './scratch.ts';
 
 const append = (writer: Writer, count: number) => Promise.all(Array.from({ length: count }, () => appendOne(writer, draft())));
@@ -156,6 +156,16 @@ describe('a log that does not continue it is not continued', () => {
     writeFileSync(log.file, early);
     await log.scratch.sql(change);
     await expect(log.open()).rejects.toThrow(/was changed|does not fit together/);
+  });
+
+  it('when an entry and all that hangs on it were changed by somebody with the signing key', async () => {
+    await using log = await newLog();
+    await log.run(300);
+    await forge(log, 7, signer);
+    await expect(log.open()).rejects.toThrow(/was changed: its first 300 entries do not lead to the root of the checkpoint in/);
+    // Without the file there is nothing that the database alone could show.
+    rmSync(log.file);
+    await log.run(1);
   });
 
   it('by a writer that is running and reads the log again', async () => {

@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
 import { inject } from 'vitest';
 import type { Audit } from '../../src/audit/audit.ts';
+import { checkpointText } from '../../src/audit/checkpoint.ts';
 import { draftOf, type Draft } from '../../src/audit/event.ts';
-import { openSigner } from '../../src/audit/note.ts';
+import { append as appendLeaf, EMPTY, leafHash, rootOf, type Tree } from '../../src/audit/merkle.ts';
+import { openSigner, type Signer } from '../../src/audit/note.ts';
 import { openOutside } from '../../src/audit/outside.ts';
+import { extend } from '../../src/audit/tiles.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
 import { ROOT } from '../../src/dev/stack.ts';
 import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
@@ -81,4 +84,21 @@ export const newLog = async (entries = 0): Promise<ScratchLog> => {
       await scratch[Symbol.asyncDispose]();
     },
   };
+};
+
+/** Another event in the place of one, with every hash that hangs on it; the newest checkpoint too, if who does it has the key. */
+export const forge = async ({ scratch }: Pick<ScratchLog, 'scratch'>, index: number, key?: Signer): Promise<void> => {
+  const leaves = (await scratch.sql<{ leaf: Buffer }>('select leaf from entries order by index')).map((row) => row.leaf);
+  leaves[index] = Buffer.from(leaves[index]!.toString().replace('"instances/', '"instances/not-'));
+  const hashes = leaves.map(leafHash);
+  const tree = hashes.reduce<Tree>(appendLeaf, EMPTY);
+  const root = rootOf(tree);
+  await scratch.sql('update entries set leaf = $2, leaf_hash = $3 where index = $1', [index, leaves[index], hashes[index]]);
+  for (const { level, tile, hashes: full } of extend([], hashes).full)
+    await scratch.sql('update tiles set hashes = $3 where level = $1 and tile = $2', [level, tile, full]);
+  await scratch.sql('update log_state set frontier = $1', [Buffer.concat(tree.frontier)]);
+  const text = checkpointText({ origin: signer.verifier.name, size: tree.size, root });
+  const [old] = await scratch.sql<{ note: string }>('select note from checkpoints where size = $1', [tree.size]);
+  const note = key ? key.sign(text) : `${text}${old!.note.slice(old!.note.lastIndexOf('\n\n') + 1)}`;
+  await scratch.sql('update checkpoints set root = $2, note = $3 where size = $1', [tree.size, root, note]);
 };

@@ -2,6 +2,7 @@
 // input, appends events until it has done as many as the job says, or for ever, and tells what became of each.
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { draftOf, type Draft } from '../../src/audit/event.ts';
@@ -53,6 +54,8 @@ const dying = (db: Db, { step, batch, afterMs }: NonNullable<Job['death']>): Db 
   return { ...db, read: { query } };
 };
 
+// It is kept at the end otherwise, which does not come.
+flushCompileCache();
 const [line] = (await once(createInterface({ input: process.stdin }), 'line')) as [string];
 const { database, again, death } = JSON.parse(line) as Job;
 const db = openServiceDb(database, silent);

@@ -1,6 +1,8 @@
 // Processes that write an audit log, and what they have said.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Job, Line } from './audit-writer-child.ts';
 
@@ -13,10 +15,14 @@ export interface WriterProcess extends AsyncDisposable {
   readonly ended: Promise<unknown>;
 }
 
+/** They load the same program again and again. */
+const cache = mkdtempSync(join(tmpdir(), 'strongroom-code-'));
+process.once('exit', () => rmSync(cache, { recursive: true, force: true }));
+
 /** Started, with all that it needs loaded; it waits for its job. */
 export const startWriter = (): WriterProcess => {
   const file = join(import.meta.dirname, 'audit-writer-child.ts');
-  const child = spawn(process.execPath, [file], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [file], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, NODE_COMPILE_CACHE: cache } });
   child.stdin.on('error', () => undefined);
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
