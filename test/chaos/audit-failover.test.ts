@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { addressOf, HOST, spiffeIdOf } from '../../src/dev/stack.ts';
 import { HealthCheckResponse_ServingStatus as Health } from '../../src/gen/grpc/health/v1/health.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
-import { event } from '../integration/scratch-log.ts';
+import { event as newEvent } from '../integration/scratch-log.ts';
 import { freePort } from '../kernel/harness.ts';
 import { entriesOf } from '../support/audit-log.ts';
 import { clientsOf, type Clients } from '../support/clients.ts';
@@ -64,7 +64,7 @@ describe('a standby of the audit log', () => {
   });
 
   it('takes no events, and says so', async () => {
-    const refusal = await properRefusalOf(storeAtAudit!.auditWriter.appendEvents({ events: [event()] }));
+    const refusal = await properRefusalOf(storeAtAudit!.auditWriter.appendEvents({ events: [newEvent()] }));
     expect(refusal).toMatchObject({ code: 'UNAVAILABLE', reason: 'AUDIT_STANDBY' });
   });
 });
@@ -81,7 +81,7 @@ describe('when the one that writes is killed under load', () => {
           await app!.access.accessSecretVersion({ name }, { timeoutMs: 2_000, metadata: { 'x-correlation-id': id } });
           answered.set(id, performance.now());
         } catch (error) {
-          const { reason } = await properRefusalOf(Promise.reject(error as Error));
+          const { reason } = await properRefusalOf(Promise.reject(error));
           outcomes.set(reason, (outcomes.get(reason) ?? 0) + 1);
         }
         await sleep(2);

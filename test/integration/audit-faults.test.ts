@@ -2,10 +2,12 @@
 // what is asked for again is there once, and nobody waits longer than he said.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { AppError } from '../../src/kernel/errors.ts';
+import { appendEvents } from '../../src/audit/rpc/append-events.ts';
+import type { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import type { Log } from '../../src/kernel/log.ts';
+import type { Call } from '../../src/kernel/table.ts';
 import { openCable } from '../support/cable.ts';
-import { append, draft, drafts, newLog, soon, type ScratchLog } from './scratch-log.ts';
+import { append, draft, drafts, event, newLog, soon, source, type ScratchLog } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 /** A log whose writer is at the other end of a cable. */
@@ -139,16 +141,36 @@ describe('more than can be taken', () => {
     expect(new Set(storm.flat())).toEqual(new Set([3n]));
     expect(await log.count('entries')).toBe(4);
   });
+});
 
-  it('is one bad event among good ones only for itself', async () => {
+describe('bad events among good ones', () => {
+  it('are refused each for itself, with the field, and the others are in the log in their order', async () => {
     await using log = await newLog();
-    const one = draft();
-    const other = { ...draft({ resource: 'instances/other' }), event: one.event };
-    await append(log.writer, one);
-    const [first, bad, last] = await log.writer.append([draft(), other, draft()], soon());
-    expect([first, last]).toEqual([1n, 2n]);
-    expect(bad).toBeInstanceOf(AppError);
-    expect(bad).toMatchObject({ reason: 'EVENT_ID_REUSED' });
+    const known = event();
+    const call = { principal: source, deadline: soon() } as Call;
+    const send = (...events: Event[]) => appendEvents(log.auditOf(log.writer), { events }, call);
+    await send(known);
+    const { results } = await send(
+      event(),
+      event({ action: 'Nonsense' }),
+      event({ resource: 'a\u0000b' }),
+      event({ attributes: new Map([['large', 'x'.repeat(2_049)]]) }),
+      { ...known, resource: 'instances/other' },
+      known,
+      event(),
+    );
+    const told = results.map(({ outcome }) =>
+      outcome?.$case === 'index' ? outcome.value : `${outcome?.value.reason} ${outcome?.value.message.split(':')[0]}`,
+    );
+    expect(told).toEqual([
+      1n,
+      'INVALID_FIELD event.action',
+      'INVALID_FIELD event.resource',
+      'INVALID_FIELD event.attributes',
+      `EVENT_ID_REUSED event ${known.eventId} is in the log with other content`,
+      0n,
+      2n,
+    ]);
   });
 });
 

@@ -36,7 +36,7 @@ export const packBytes = (items: readonly Buffer[]): Buffer =>
     'bytea',
     items,
     (bytes) => bytes.length,
-    (to, bytes, at) => void to.set(bytes, at),
+    (to, bytes, at) => to.set(bytes, at),
   );
 
 export const packUuids = (uuids: readonly string[]): Buffer =>
