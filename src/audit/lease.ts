@@ -8,6 +8,7 @@ import type { Db } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import { openLoop } from '../kernel/loop.ts';
 import { metrics } from '../kernel/metrics.ts';
+import { openClockWatch } from './clock.ts';
 import type { Signer } from './note.ts';
 import type { Outside } from './outside.ts';
 import { followState, loadState, type LogState } from './recovery.ts';
@@ -15,8 +16,6 @@ import { releaseLease, renewLease, selectState, takeOver } from './sql/log.ts';
 
 const RENEW_MS = 1_000;
 const POLL_MS = 500;
-/** Record times come from this machine's clock; so far from the database's, or behind the newest entry, it needs a look. */
-const MAX_SKEW_MS = 5_000;
 
 export interface Lease extends AsyncDisposable {
   /** The log as this process has left it, if it is its writer, or can become it. */
@@ -76,18 +75,7 @@ export const openLease = async ({ db, signer, log, outside }: LeaseOptions): Pro
     metrics.auditWriter.set(0);
   };
 
-  let skewed = false;
-  const watchClock = (database: Date, newest: Date): void => {
-    const now = Date.now();
-    const skew = Math.max(Math.abs(now - database.getTime()), newest.getTime() - now);
-    metrics.auditClockSkew.set(skew / 1_000);
-    if (skewed !== skew > MAX_SKEW_MS)
-      log.warn(
-        { ms: skew },
-        skewed ? 'the clock is right again' : 'the clock of this machine is wrong; record times follow it, and only forward',
-      );
-    skewed = skew > MAX_SKEW_MS;
-  };
+  const watchClock = openClockWatch(log);
   const renew = async (epoch: bigint): Promise<boolean> => {
     const now = await renewLease(db.read, epoch);
     if (now && own) watchClock(now, own.recordTime);

@@ -149,8 +149,8 @@ describe.runIf(canLimit)('an audit log whose database has no room', () => {
     await vi.waitFor(read, { timeout: 10_000 });
     const { treeSize } = await auditor.auditLog.getCheckpoint({});
     const [row] = await withDatabase(stack, 'audit', async (client) => {
-      const text = 'select count(*)::int as count, max(index)::int as newest from entries where index < $1';
-      return (await client.query<{ count: number; newest: number }>(text, [treeSize])).rows;
+      const statement = 'select count(*)::int as count, max(index)::int as newest from entries where index < $1';
+      return (await client.query<{ count: number; newest: number }>(statement, [treeSize])).rows;
     });
     expect([row!.count, row!.newest + 1]).toEqual([Number(treeSize), Number(treeSize)]);
   });
