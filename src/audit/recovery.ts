@@ -79,7 +79,7 @@ export const loadState = async (db: Db, signer: Signer, outside: Outside): Promi
 };
 
 /** Beyond so many new entries, reading the log anew is quicker than following it. */
-const MAX_STEP = 65_536n;
+const MAX_STEP = 16_384n;
 
 /** What the log has become since it was read: the new leaf hashes on top of the tree must lead to the root of the signed checkpoint. */
 export const followState = async (db: Db, signer: Signer, outside: Outside, before: LogState): Promise<LogState> => {
