@@ -111,6 +111,21 @@ describe('an answer with a warning', () => {
   });
 });
 
+describe('an event that is there already', () => {
+  it('is acknowledged only behind a commit that came after it was asked for: its own was perhaps never answered', async () => {
+    await using log = await newLog();
+    const one = draft();
+    expect(await append(log.writer, one)).toBe(0n);
+    const commits = new Set<string>();
+    for (let i = 0; i < 10; i++) {
+      expect(await append(log.writer, one)).toBe(0n);
+      const [row] = await log.scratch.sql<{ by: string }>('select xmin::text as by from log_state');
+      commits.add(row!.by);
+    }
+    expect(commits.size).toBe(10);
+  });
+});
+
 describe('more than can be taken', () => {
   it('is refused at once when the queue is full, with the time to come back, and all that was taken gets in', async () => {
     await using log = await newLog();

@@ -86,16 +86,6 @@ describe('two processes on one log', () => {
     expect(new Map(rows.map(({ index, event_id }) => [event_id, BigInt(index)]))).toEqual(new Map(acknowledged));
     await log.open();
   });
-
-  it('do not acknowledge what is there already when it is not their turn: only a commit shows that it will stay', async () => {
-    await using log = await newLog();
-    const one = draft();
-    expect(await append(log.writer, one)).toBe(0n);
-    await expire(log);
-    const younger = await log.open();
-    await expect(append(log.writer, one)).rejects.toMatchObject(STANDBY);
-    expect(await append(younger, one)).toBe(0n);
-  });
 });
 
 describe('a process that follows', () => {
