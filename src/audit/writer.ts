@@ -63,28 +63,25 @@ export const openWriter = async (options: LeaseOptions): Promise<Writer> => {
       const key = keyOf(draft.source, draft.event.eventId);
       if (!firsts.has(key)) firsts.set(key, draft);
     }
-    const unique = [...firsts.values()];
-    const places = new Map<string, Place>();
-    const place = (fresh: readonly Draft[], from: bigint): void =>
-      fresh.forEach(({ source, event, digest }, i) => places.set(keyOf(source, event.eventId), { index: from + BigInt(i), digest }));
+    const known = new Map<string, Place>();
     try {
-      await commit(unique, before);
-      place(unique, before.tree.size);
+      await commit([...firsts.values()], before);
+      if (firsts.size === drafts.length) return drafts.map((_, i) => before.tree.size + BigInt(i));
     } catch (error) {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
       // Some of them are there already, and keep their first index; the rest goes in.
-      for (const known of await selectKnown(
-        db.read,
-        unique.map(({ source, event }) => ({ source, eventId: event.eventId })),
-      ))
-        places.set(keyOf(known.source, known.event_id), { index: known.index, digest: known.event_digest });
-      const fresh = unique.filter(({ source, event }) => !places.has(keyOf(source, event.eventId)));
+      const asked = drafts.map(({ source, event }) => ({ source, eventId: event.eventId }));
+      for (const { source, event_id, index, event_digest: digest } of await selectKnown(db.read, asked)) {
+        known.set(keyOf(source, event_id), { index, digest });
+        firsts.delete(keyOf(source, event_id));
+      }
       // What is known was perhaps never acknowledged: only a commit after it shows that it is on stable storage.
-      if (fresh.length > 0) await commit(fresh, before);
+      if (firsts.size > 0) await commit([...firsts.values()], before);
       else if (!(await lease.renew(before.epoch))) throw standby();
-      place(fresh, before.tree.size);
     }
-    return drafts.map((draft) => answer(draft, places.get(keyOf(draft.source, draft.event.eventId))));
+    let index = before.tree.size;
+    for (const [key, { digest }] of firsts) known.set(key, { index: index++, digest });
+    return drafts.map((draft) => answer(draft, known.get(keyOf(draft.source, draft.event.eventId))));
   };
 
   const enqueue = batcher<readonly Draft[], Result[]>({

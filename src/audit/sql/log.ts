@@ -87,8 +87,6 @@ select size from state`;
 /** False if another writer has taken over. Throws 23505 if an event id is there already. */
 export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean> => {
   const { entries } = batch;
-  const texts = (of: (entry: NewEntry) => string): Buffer => packTexts(entries.map(of));
-  const bytes = (of: (entry: NewEntry) => Buffer): Buffer => packBytes(entries.map(of));
   const tiles = batch.tiles.map((t) => ({ level: t.level, tile: String(t.tile), hashes: t.hashes.toString('base64') }));
   const { size, root, note } = batch.checkpoint;
   const values = [
@@ -97,16 +95,16 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     size,
     batch.frontier,
     batch.recordTime,
-    texts((e) => e.source),
-    packUuids(entries.map((e) => e.eventId)),
-    bytes((e) => e.digest),
-    bytes((e) => e.leaf),
-    bytes((e) => e.leafHash),
-    texts((e) => e.action),
-    texts((e) => e.principal),
-    texts((e) => e.onBehalfOf),
-    texts((e) => e.resource),
-    texts((e) => e.correlationId),
+    packTexts(entries, (e) => e.source),
+    packUuids(entries, (e) => e.eventId),
+    packBytes(entries, (e) => e.digest),
+    packBytes(entries, (e) => e.leaf),
+    packBytes(entries, (e) => e.leafHash),
+    packTexts(entries, (e) => e.action),
+    packTexts(entries, (e) => e.principal),
+    packTexts(entries, (e) => e.onBehalfOf),
+    packTexts(entries, (e) => e.resource),
+    packTexts(entries, (e) => e.correlationId),
     JSON.stringify(tiles),
     root,
     note,

@@ -1,48 +1,43 @@
-// Arrays in PostgreSQL's binary format: the driver would send them as text, bytes in hex and every quote escaped. Pure.
+// Arrays in PostgreSQL's binary format, of one field of many rows: the driver would send them as text, bytes in hex and every
+// quote escaped. Pure.
 
 /** Object ids of the element types, fixed in PostgreSQL's catalogue. */
 const TYPES = { bytea: 17, text: 25, uuid: 2950 } as const;
 /** Dimensions, a flag for nulls, the element type, then length and lower bound of the one dimension. */
 const HEADER_BYTES = 20;
 
-const packWith = <T>(
-  type: keyof typeof TYPES,
-  items: readonly T[],
-  sizeOf: (item: T) => number,
-  write: (to: Buffer, item: T, at: number) => void,
-) => {
-  const sizes = items.map(sizeOf);
-  const packed = Buffer.allocUnsafe(HEADER_BYTES + sizes.reduce((sum, size) => sum + 4 + size, 0));
-  [1, 0, TYPES[type], items.length, 1].forEach((field, i) => packed.writeInt32BE(field, i * 4));
-  let at = HEADER_BYTES;
-  items.forEach((item, i) => {
-    at = packed.writeInt32BE(sizes[i]!, at);
-    write(packed, item, at);
-    at += sizes[i]!;
-  });
-  return packed;
-};
+interface Element<T> {
+  type: keyof typeof TYPES;
+  size: (value: T) => number;
+  write: (to: Buffer, value: T, at: number) => void;
+}
 
-export const packTexts = (texts: readonly string[]): Buffer =>
-  packWith(
-    'text',
-    texts,
-    (text) => Buffer.byteLength(text),
-    (to, text, at) => void to.write(text, at),
-  );
+const packer =
+  <T>({ type, size, write }: Element<T>) =>
+  <Row>(rows: readonly Row[], of: (row: Row) => T): Buffer => {
+    let bytes = HEADER_BYTES;
+    for (const row of rows) bytes += 4 + size(of(row));
+    const packed = Buffer.allocUnsafe(bytes);
+    [1, 0, TYPES[type], rows.length, 1].forEach((field, i) => packed.writeInt32BE(field, i * 4));
+    let at = HEADER_BYTES;
+    for (const row of rows) {
+      const value = of(row);
+      const length = size(value);
+      at = packed.writeInt32BE(length, at);
+      write(packed, value, at);
+      at += length;
+    }
+    return packed;
+  };
 
-export const packBytes = (items: readonly Buffer[]): Buffer =>
-  packWith(
-    'bytea',
-    items,
-    (bytes) => bytes.length,
-    (to, bytes, at) => to.set(bytes, at),
-  );
-
-export const packUuids = (uuids: readonly string[]): Buffer =>
-  packWith(
-    'uuid',
-    uuids,
-    () => 16,
-    (to, uuid, at) => void to.write(uuid.replaceAll('-', ''), at, 'hex'),
-  );
+export const packTexts = packer<string>({
+  type: 'text',
+  size: (text) => Buffer.byteLength(text),
+  write: (to, text, at) => void to.write(text, at),
+});
+export const packBytes = packer<Buffer>({ type: 'bytea', size: (bytes) => bytes.length, write: (to, bytes, at) => to.set(bytes, at) });
+export const packUuids = packer<string>({
+  type: 'uuid',
+  size: () => 16,
+  write: (to, uuid, at) => void to.write(uuid.replaceAll('-', ''), at, 'hex'),
+});
