@@ -92,7 +92,7 @@ const makeFirst = async (db: Db, files: KeyFiles, ownEvent: OwnEvent): Promise<v
         `it has ${strangers.join(', ')}, and the database knows of no master key; restore the database, or take the keys out`,
       );
     const { id } = await makeMasterKey(db, tx, files, rows);
-    await enqueue(tx, ownEvent('keys.masterkey.rotate', masterKeyName(id), { attributes: { masterKey: id } }));
+    enqueue(tx, ownEvent('keys.masterkey.rotate', masterKeyName(id), { attributes: { masterKey: id } }));
   });
 };
 
