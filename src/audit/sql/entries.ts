@@ -48,10 +48,10 @@ const statementOf = (kind: string, filter: Filter, { from, end }: Range, limit: 
     where.push(condition(`$${values.length}`));
   };
   // Names and actions are compared by their bytes: `0` comes after `/`, and `/` after `.`.
-  add(filter.resource, (p) => `(resource = ${p} or (resource ~>=~ ${p} || '/' and resource ~<~ ${p} || '0'))`);
+  add(filter.resource, (p) => `(resource = ${p} or (resource ~>=~ (${p} || '/') and resource ~<~ (${p} || '0')))`);
   const [below] = filter.action.endsWith('.*') ? [filter.action.slice(0, -2)] : [];
   add(below === undefined && filter.action, (p) => `action = ${p}`);
-  add(below, (p) => `action ~>=~ ${p} || '.' and action ~<~ ${p} || '/'`);
+  add(below, (p) => `action ~>=~ (${p} || '.') and action ~<~ (${p} || '/')`);
   add(filter.correlationId, (p) => `correlation_id = ${p} and correlation_id <> ''`);
   add(filter.principal, (p) => `(principal = ${p} or on_behalf_of = ${p})`);
   add(filter.outcome === SUCCESS && filter.outcome, (p) => `outcome = ${p}`);
