@@ -34,6 +34,13 @@ const REASONS: Readonly<Record<string, Severity>> = { CIPHERTEXT_INVALID: 'CRITI
 const DONE: Readonly<Record<string, Severity>> = {
   // It is a time slot that ends, and no key.
   'keys.importjob.expire': 'NORMAL',
+  // Somebody gets a right.
+  'secrets.binding.create': 'WARNING',
+  'keys.grant.create': 'WARNING',
+  // These only ever fail, in a way that is a warning.
+  attempt: 'WARNING',
+  overdue: 'WARNING',
+  refuse: 'WARNING',
   delete: 'CRITICAL',
   destroy: 'CRITICAL',
   expire: 'CRITICAL',

@@ -170,8 +170,8 @@ describe('a stream of entries', () => {
     return { stream, told, stop };
   };
   const next = async ({ stream }: ReturnType<typeof follow>) => {
-    const { value } = await stream.next();
-    if (!value) throw new Error('the stream has ended');
+    const { value, done } = await stream.next();
+    if (done) throw new Error('the stream has ended');
     return { indexes: value.entries.map(({ index }) => Number(index)), nextIndex: value.nextIndex };
   };
 
