@@ -66,7 +66,8 @@ export const runExportCommand = async (args: string[]): Promise<void> => {
     } catch (error) {
       // Streams end in time, and services are restarted. What is forbidden or malformed will not get better.
       const mayPass = error instanceof AppError && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');
-      if (!mayPass) throw error;
+      // Without its cause, which says the same once more.
+      if (!mayPass) throw error instanceof AppError ? new Error(error.message) : error;
       if (error.reason !== 'STREAM_CLOSED' && error.reason !== 'DEADLINE_EXCEEDED')
         log.warn({ error: describe(error), index: String(next) }, 'the log cannot be followed; trying again');
       await sleep(AGAIN_MS);

@@ -70,10 +70,18 @@ const tableOf = (title: string, rows: readonly (Action & { by: string })[]): str
 const sectionOf = (source: Source): string[] => [
   `## ${source.name}`,
   '',
-  ...(source.tables.length > 0 ? tableOf('call', rowsOf(source).map((row) => ({ ...row, by: `\`${row.rpc}\`` }))) : []),
+  ...(source.tables.length > 0
+    ? tableOf(
+        'call',
+        rowsOf(source).map((row) => ({ ...row, by: `\`${row.rpc}\`` })),
+      )
+    : []),
   'By itself, as initiator:',
   '',
-  ...tableOf('when', source.own.map((row) => ({ ...row, by: row.when }))),
+  ...tableOf(
+    'when',
+    source.own.map((row) => ({ ...row, by: row.when })),
+  ),
 ];
 
 const INTRODUCTION = `# Audit events
@@ -105,7 +113,9 @@ export const catalogue = (): string =>
     ...SOURCES.flatMap(sectionOf),
     '## Every service',
     '',
-    ...tableOf('when', [{ ...REFUSED, by: 'a call of a method that is not there, or one that the gRPC library refused: too large, malformed, too slow' }]),
+    ...tableOf('when', [
+      { ...REFUSED, by: 'a call of a method that is not there, or one that the gRPC library refused: too large, malformed, too slow' },
+    ]),
     '## Attributes',
     '',
     '| attribute | what |',

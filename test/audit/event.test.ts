@@ -249,9 +249,9 @@ describe('the entry of a call', () => {
   it('says what the catalogue says of its action, and which process tells of it', () => {
     expect(eventOf(call('instances/a'))).toMatchObject({ severity: Event_Severity.NORMAL, dataEvent: false, readOnly: false });
     const reads = { action: 'secrets.version.access', audit: 'read', facts: [], data: true } as const;
-    const event = eventOf(call('instances/a'), { as: reads, outcome: 'DENIED', code: 7, reason: 'PERMISSION_DENIED' });
-    expect(event).toMatchObject({ action: reads.action, severity: Event_Severity.CRITICAL, dataEvent: true, readOnly: true });
-    expect(event.observer?.instance).toMatch(new RegExp(`-${process.pid}$`));
-    expect(event.observer?.version).toMatch(/^\d+\.\d+\.\d+$/);
+    const one = eventOf(call('instances/a'), { as: reads, outcome: 'DENIED', code: 7, reason: 'PERMISSION_DENIED' });
+    expect(one).toMatchObject({ action: reads.action, severity: Event_Severity.CRITICAL, dataEvent: true, readOnly: true });
+    expect(one.observer?.instance).toMatch(new RegExp(`-${process.pid}$`));
+    expect(one.observer?.version).toMatch(/^\d+\.\d+\.\d+$/);
   });
 });

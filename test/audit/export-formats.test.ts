@@ -30,7 +30,14 @@ const entryOf = (change: Partial<Event> = {}): Entry => {
   return { index: 7n, source, recordTime, event: eventOfLeaf(leaf), leaf, leafHash: leafHash(leaf) };
 };
 const denied = entryOf({ outcome: 3, code: 7, reason: 'PERMISSION_DENIED', severity: 3 });
-const own = entryOf({ action: 'keys.rootkey.destroy', sourceAddress: '', correlationId: '', readOnly: false, resource: '', attributes: new Map() });
+const own = entryOf({
+  action: 'keys.rootkey.destroy',
+  sourceAddress: '',
+  correlationId: '',
+  readOnly: false,
+  resource: '',
+  attributes: new Map(),
+});
 
 describe('a CloudEvent', () => {
   it.each([entryOf(), denied, own])('has what version 1.0 requires, and attributes of no other names than it allows', (entry) => {
@@ -70,7 +77,18 @@ describe('an OCSF event', () => {
 
   it.each([entryOf(), denied, own])('has what API Activity (6003) requires of it and of its objects', (entry) => {
     const event = toOcsf(entry) as Ocsf;
-    const required = ['activity_id', 'category_uid', 'class_uid', 'severity_id', 'time', 'type_uid', 'metadata', 'actor', 'api', 'src_endpoint'];
+    const required = [
+      'activity_id',
+      'category_uid',
+      'class_uid',
+      'severity_id',
+      'time',
+      'type_uid',
+      'metadata',
+      'actor',
+      'api',
+      'src_endpoint',
+    ];
     expect(required.filter((name) => event[name] === undefined)).toEqual([]);
     expect(event.type_uid).toBe(event.class_uid * 100 + event.activity_id);
     expect(event).toMatchObject({

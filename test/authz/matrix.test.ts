@@ -1,7 +1,8 @@
 // Who may call what: every caller × every RPC there is, as the descriptors list them. A new RPC fails here until the table
 // says who may call it.
 import type { ServiceError } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { rowsOf, SOURCES } from '../../src/dev/audit-events.ts';
 import { CALLERS, SERVICES, spiffeIdOf } from '../../src/dev/stack.ts';
 import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { Role as KeyRole } from '../../src/gen/strongroom/keys/v1/grant_service.ts';
@@ -217,5 +218,14 @@ describe('what the table says is so', () => {
     const { DENIED } = Event_Outcome;
     expect(found.filter((one) => !one.asExpected || one.outcome !== DENIED || one.reason !== 'PERMISSION_DENIED')).toEqual([]);
     expect(found.length).toBeGreaterThan(300);
+  });
+
+  it('and every action of the service tables is in the audit log as done, by the calls that were allowed', async () => {
+    const listed = new Set(SOURCES.flatMap(rowsOf).map(({ action }) => action));
+    // Changes arrive through an outbox.
+    await vi.waitFor(async () => {
+      const done = (await entriesOf(callers['auditor']!, { outcome: Event_Outcome.SUCCESS }, begin)).map(({ event }) => event!.action);
+      expect([...listed.difference(new Set(done))]).toEqual([]);
+    });
   });
 });

@@ -35,7 +35,14 @@ const app = 'spiffe://strongroom.internal/app';
 const EVENTS: Partial<Event>[] = [
   { action: 'secrets.version.access', resource: 'instances/a/groups/g/secrets/s/versions/1', instanceUid: ONE },
   { action: 'secrets.version.create', resource: 'instances/a/groups/g/secrets/s/versions/2', instanceUid: ONE, correlationId: 'c1' },
-  { action: 'secrets.version.access', resource: 'instances/ab', instanceUid: TWO, outcome: Outcome.DENIED, code: 7, severity: Severity.CRITICAL },
+  {
+    action: 'secrets.version.access',
+    resource: 'instances/ab',
+    instanceUid: TWO,
+    outcome: Outcome.DENIED,
+    code: 7,
+    severity: Severity.CRITICAL,
+  },
   { action: 'secrets.versions.list', resource: 'instances/a', instanceUid: ONE, severity: Severity.WARNING },
   { action: 'keys.dek.unwrap', resource: 'scopes/x', principal: store, onBehalfOf: app, instanceUid: ONE, correlationId: 'c1' },
   { action: 'secrets.secret.read', resource: 'instances/b', outcome: Outcome.FAILURE, code: 5, instanceUid: TWO },
