@@ -73,7 +73,8 @@ const OCSF_SEVERITY = severities(
   { severity_id: 3, severity: 'Medium' },
   { severity_id: 5, severity: 'Critical' },
 );
-const SERVICE_ACCOUNT = 4;
+/** Early versions have no number for service accounts; `Other` has its name in `type`. */
+const OTHER_TYPE = 99;
 
 export const toOcsf: Format = (entry) => {
   const event = entry.event!;
@@ -101,10 +102,7 @@ export const toOcsf: Format = (entry) => {
       sequence: Number(entry.index),
       ...lean({ correlation_uid: event.correlationId, tenant_uid: event.instanceUid }),
     },
-    actor: {
-      user: { uid: event.principal, type_id: SERVICE_ACCOUNT, type: 'Service', ...lean({ credential_uid: event.credentialId }) },
-      ...lean({ invoked_by: event.onBehalfOf }),
-    },
+    actor: { user: { uid: event.principal, type_id: OTHER_TYPE, type: 'Service', ...lean({ credential_uid: event.credentialId }) } },
     api: {
       operation: event.action,
       service: { uid: entry.source, name: entry.source.slice(entry.source.lastIndexOf('/') + 1) },
@@ -114,7 +112,11 @@ export const toOcsf: Format = (entry) => {
     // What a service does by itself comes from no address.
     src_endpoint: event.sourceAddress === '' ? { uid: event.principal } : { ip: event.sourceAddress },
     ...(event.resource === '' ? {} : { resources: [{ name: event.resource, type: event.action.split('.')[1] }] }),
-    ...(event.attributes.size === 0 ? {} : { unmapped: { attributes: Object.fromEntries(event.attributes) } }),
+    unmapped: {
+      data_event: event.dataEvent,
+      ...lean({ on_behalf_of: event.onBehalfOf, trace_id: event.traceId }),
+      attributes: Object.fromEntries(event.attributes),
+    },
   };
 };
 

@@ -1,34 +1,11 @@
 // Entries for other systems: what their specifications require is there, and says what the entry says.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { draftOf, eventOfLeaf, leafOf } from '../../src/audit/event.ts';
 import { toCloudEvent, toJson, toOcsf } from '../../src/audit/export-formats.ts';
-import { leafHash } from '../../src/audit/merkle.ts';
-import { Event, type Entry } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
-import { parseSpiffeId } from '../../src/kernel/identity.ts';
+import { ROOT } from '../../src/dev/stack.ts';
+import { entryOf, EXAMPLE } from '../support/audit-example.ts';
 
-const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
-const recordTime = new Date('2026-01-02T03:04:05.006Z');
-
-const entryOf = (change: Partial<Event> = {}): Entry => {
-  const event = Event.fromPartial({
-    eventId: '0190a5c0-0000-7000-8000-000000000001',
-    occurTime: new Date('2026-01-02T03:04:05.000Z'),
-    action: 'secrets.version.access',
-    principal: 'spiffe://strongroom.internal/app',
-    resource: 'instances/i/groups/g/secrets/s/versions/1',
-    instanceUid: '0190a5c0-0000-7000-8000-0000000000aa',
-    outcome: 1,
-    correlationId: 'corr-1',
-    sourceAddress: '10.0.0.1',
-    severity: 1,
-    readOnly: true,
-    dataEvent: true,
-    attributes: new Map([['version', '1']]),
-    ...change,
-  });
-  const leaf = leafOf(draftOf(event, source), recordTime);
-  return { index: 7n, source, recordTime, event: eventOfLeaf(leaf), leaf, leafHash: leafHash(leaf) };
-};
 const denied = entryOf({ outcome: 3, code: 7, reason: 'PERMISSION_DENIED', severity: 3 });
 const own = entryOf({
   action: 'keys.rootkey.destroy',
@@ -55,7 +32,7 @@ describe('a CloudEvent', () => {
     const entry = entryOf();
     expect(toCloudEvent(entry)).toMatchObject({
       type: 'strongroom.secrets.version.access',
-      subject: 'instances/i/groups/g/secrets/s/versions/1',
+      subject: 'instances/prod/groups/web/secrets/db-password/versions/3',
       sequence: '0000000000000000007',
       recordedtime: '2026-01-02T03:04:05.006Z',
       authtype: 'service_account',
@@ -118,5 +95,15 @@ describe('an OCSF event', () => {
       status_code: 'PERMISSION_DENIED',
       api: { response: { code: 7, error: 'PERMISSION_DENIED' } },
     });
+  });
+});
+
+describe('docs/audit-export.md', () => {
+  it('shows one entry in every form, as the code makes it', () => {
+    const blocks = [...readFileSync(join(ROOT, 'docs/audit-export.md'), 'utf8').matchAll(/```json\n(.*?)```/gs)].map(
+      ([, json]) => json ?? '',
+    );
+    const shown = blocks.map((json) => JSON.parse(json) as object).filter((json) => !('audit' in json));
+    expect(shown).toEqual([toJson, toCloudEvent, toOcsf].map((form) => JSON.parse(JSON.stringify(form(EXAMPLE))) as object));
   });
 });
