@@ -55,10 +55,11 @@ const observe =
       return Math.round(ms * 100) / 100;
     };
     const { method, correlationId, traceId } = exchange;
+    const trace = traceId === '' ? {} : { traceId };
     try {
       const reply = await next(exchange);
       const ms = done('OK');
-      log.debug({ method, principal: exchange.principal, correlationId, traceId, code: 'OK', ms }, 'call');
+      log.debug({ method, principal: exchange.principal, correlationId, ...trace, code: 'OK', ms }, 'call');
       return reply;
     } catch (error) {
       const mapped = error instanceof AppError ? error : toAppError(error, correlationId);
@@ -66,7 +67,7 @@ const observe =
         method,
         principal: exchange.principal,
         correlationId,
-        traceId,
+        ...trace,
         code: mapped.code,
         reason: mapped.reason,
         ms: done(mapped.code),

@@ -9,7 +9,7 @@ import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { entriesOf, entriesOfCall } from '../support/audit-log.ts';
 import { clientsOf, decodeRefusal, refusalOf, type Clients } from '../support/clients.ts';
 import { clientsAs, spiffe } from '../support/identities.ts';
-import { withDatabase } from '../support/stack.ts';
+import { logOf, withDatabase } from '../support/stack.ts';
 import { bind, fresh, newId, newTenant, text, unbind, type Tenant } from '../support/tenants.ts';
 
 const stack = inject('stack');
@@ -132,6 +132,9 @@ describe('the entries of one call', () => {
     expect(access).toMatchObject({ dataEvent: true, readOnly: true, severity: Event_Severity.NORMAL });
     expect(access?.credentialId).toMatch(/^[0-9a-f]{64}$/);
     expect(access?.observer?.instance).not.toBe(unwrap?.observer?.instance);
+    // And log lines: those of what was refused are always there.
+    await refusalOf(app.instances.getInstance({ name: tenant.instance }, { metadata }));
+    await vi.waitFor(() => expect(logOf(stack, 'store')).toContain(`"traceId":"${traceId}"`));
   });
 
   it('of a create join the root key that was made for it; a trace context that is none is left out', async () => {

@@ -153,6 +153,8 @@ describe('the auditor of one instance', () => {
     expect(await of({ instanceUid: TWO })).toEqual([5, 2]);
     expect(await of({ instanceUid: ONE })).toEqual([]);
     expect(await of({ resource: 'instances/a' })).toEqual([]);
+    const several: Audit = { ...audit, readers: { sees: () => Promise.resolve([ONE, TWO]) } };
+    expect((await listEntries(several, ListEntriesRequest.fromPartial({}), READER)).entries).toHaveLength(EVENTS.length);
     const { entryCount } = await getLogStatistics(restricted(), GetLogStatisticsRequest.fromPartial({}), READER);
     expect(entryCount).toBe(2n);
   });

@@ -58,7 +58,11 @@ const statementOf = (kind: string, filter: Filter, { from, end }: Range, limit: 
   add(filter.outcome !== SUCCESS && filter.outcome, (p) => `outcome = ${p} and outcome <> ${SUCCESS}`);
   add(filter.severity === NORMAL && filter.severity, (p) => `severity = ${p}`);
   add(filter.severity !== NORMAL && filter.severity, (p) => `severity = ${p} and severity <> ${NORMAL}`);
-  add(filter.instances, (p) => `instance_uid = any(${p}::uuid[])`);
+  // One instance is the usual case, and only then does its index give the order as well.
+  const [one, ...more] = filter.instances ?? [];
+  const single = more.length === 0 ? one : undefined;
+  add(single, (p) => `instance_uid = ${p}::uuid`);
+  add(single === undefined && filter.instances, (p) => `instance_uid = any(${p}::uuid[])`);
   return { name: `audit.${kind}.${name}`, text: make(where.join(' and ')), values };
 };
 
