@@ -29,6 +29,10 @@ export const metrics = {
     help: 'Entries per committed batch',
     buckets: [1, 4, 16, 64, 256, 1024],
   }),
+  auditDropped: new Counter({
+    name: 'strongroom_audit_dropped_attributes_total',
+    help: 'Attributes that were left out of audit entries, because their action does not list them',
+  }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
   purgeLag: new Gauge({
     name: 'strongroom_purge_lag_seconds',

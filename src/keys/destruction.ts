@@ -5,7 +5,7 @@ import type { KeyBackend } from './backend.ts';
 import type { Chore } from './chores.ts';
 import { assertNoneRetained } from './in-use.ts';
 import { rootKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { addKeyEvents } from './sql/key-events.ts';
 import { destroyRootKey, lockDueDestructions, selectNextDestruction } from './sql/life-cycle.ts';
 import { selectVersions } from './sql/root-keys.ts';

@@ -9,7 +9,7 @@ import type { KeyFiles } from './key-files.ts';
 import { openLoop } from '../kernel/loop.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { BEGIN, renewImportJobs, renewSome, type Place, type Renewing } from './renewal.ts';
 import { lead, recordDestroyed, recordEmpty, selectDelays, selectDue, selectMasterKeys, tryLead } from './sql/master-keys.ts';
 

@@ -5,7 +5,7 @@ import { enqueue } from '../kernel/outbox.ts';
 import type { KeyBackend } from './backend.ts';
 import type { Chore } from './chores.ts';
 import { importJobName, rootKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { expireImportJobs } from './sql/import-jobs.ts';
 import { addKeyEvents } from './sql/key-events.ts';
 import { forgetMaterial, lockDueMaterial, selectExpiryDelay } from './sql/material.ts';

@@ -12,6 +12,7 @@ import { importJobName, parseImportJob, rootKeyName, type ImportJobPath, type Ro
 import { countAttempt, lockImportJob, spendImportJob, type ImportJobRow } from './sql/import-jobs.ts';
 import { holdCurrent } from './sql/master-keys.ts';
 import { isKnownMaterial, type ImportedMaterial } from './sql/material.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
 import { lockRootKey, selectKeyId, type RootKeyRow } from './sql/root-keys.ts';
 import { assertAllows, type Operation } from './state.ts';
 
@@ -78,7 +79,7 @@ const reject = async (tx: Transaction, job: ImportJobRow, name: string, call: Ca
   const attemptsLeft = await countAttempt(tx, job.job_uid);
   const { grpcCode: code, reason } = error;
   const attributes = { attemptsLeft: String(attemptsLeft) };
-  enqueue(tx, eventOf(call, { action: 'keys.importjob.attempt', resource: name, outcome: 'FAILURE', code, reason, attributes }));
+  enqueue(tx, eventOf(call, { as: OWN_ACTIONS['keys.importjob.attempt'], resource: name, outcome: 'FAILURE', code, reason, attributes }));
   return error;
 };
 

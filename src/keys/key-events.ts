@@ -5,7 +5,7 @@ import { metrics } from '../kernel/metrics.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { Chore } from './chores.ts';
 import { keyEventName, rootKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import {
   addKeyEvents,
   markOverdue,

@@ -6,7 +6,7 @@ import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import { masterKeyId, type KeyFiles } from './key-files.ts';
 import { masterKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { insertNew, lead, promote, recordDestroyed, selectCurrent, selectMasterKeys, type MasterKeyRow } from './sql/master-keys.ts';
 import { KEY_BYTES } from './wrap.ts';
 

@@ -5,7 +5,7 @@ import { setImmediate as yieldToCalls } from 'node:timers/promises';
 import type { Db, Queryable } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import { importJobName, NIL, rootKeyName, scopeName } from './names.ts';
 import { rewrapScopeKey } from './scope-keys.ts';

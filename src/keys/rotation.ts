@@ -7,7 +7,7 @@ import { enqueue } from '../kernel/outbox.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import type { Chore } from './chores.ts';
 import { rootKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { BEGIN, moveSome, type Place } from './renewal.ts';
 import { addKeyEvents } from './sql/key-events.ts';
 import { holdCurrent } from './sql/master-keys.ts';

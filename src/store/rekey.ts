@@ -5,7 +5,7 @@ import type { CallContext, RewrapDekRequest, RewrapDekResult } from '../gen/stro
 import type { Transaction } from '../kernel/db.ts';
 import { AppError, fromItemError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { keyVersionOf } from './key-version.ts';
 import { groupName, versionName, type ResourceId } from './names.ts';
 import {
@@ -40,8 +40,13 @@ const pathOf = (r: Pick<RekeyRow, 'instance_id' | 'group_id'>) => ({
 });
 export const resourceOf = (r: Pick<RekeyRow, 'instance_id' | 'group_id'>): string => groupName(pathOf(r));
 const scopeOf = (r: RekeyRow): string => `scopes/${r.group_uid}`;
-const optionsOf = (r: RekeyRow) => ({ deadline: Date.now() + CALL_MS, correlationId: r.correlation_id });
-const contextOf = (r: RekeyRow): CallContext => ({ principal: r.started_by, resource: resourceOf(r), correlationId: r.correlation_id });
+const optionsOf = (r: RekeyRow) => ({ deadline: Date.now() + CALL_MS, correlationId: r.correlation_id, traceId: '' });
+const contextOf = (r: RekeyRow): CallContext => ({
+  principal: r.started_by,
+  resource: resourceOf(r),
+  correlationId: r.correlation_id,
+  traceId: '',
+});
 
 const rotate = async ({ scopes, scopeKeys }: Rekeying, tx: Transaction, r: RekeyRow): Promise<void> => {
   const name = scopeOf(r);

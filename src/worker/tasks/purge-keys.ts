@@ -22,7 +22,7 @@ const CALL_MS = 10_000;
 
 /** A scope that the key service does not know has no key: an interrupted create leaves such a group. */
 const destroyScope = async (worker: Worker, purge: Purge, groupUid: string): Promise<void> => {
-  const callContext = { principal: purge.deleted_by, resource: purge.resource, correlationId: purge.uid };
+  const callContext = { principal: purge.deleted_by, resource: purge.resource, correlationId: purge.uid, traceId: '' };
   const options = { deadline: Date.now() + CALL_MS, correlationId: purge.uid };
   try {
     await worker.scopes.destroyScope({ name: `scopes/${groupUid}`, callContext }, options);
@@ -44,7 +44,7 @@ const repeat = async (worker: Worker, purge: Purge, turn: Turn, change: (tx: Que
 
 export const destroyKeys = async (worker: Worker, purge: Purge, turn: Turn): Promise<void> => {
   if (!(await repeat(worker, purge, turn, async (tx) => (await absorbPurges(tx, purge, ABSORB)) > 0))) return;
-  const begun = { eventId: uuidv5('start', purge.event_id), occurTime: purge.start_time ?? undefined, attributes: {} };
+  const begun = { eventId: uuidv5('start', purge.event_id), ...(purge.start_time && { occurTime: purge.start_time }), attributes: {} };
   if ((await record(worker, purge, 'purge.start', begun)) === undefined) return;
 
   for (let at = purge; ;) {
