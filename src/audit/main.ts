@@ -1,6 +1,8 @@
 // The audit log process, wired top to bottom.
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
+import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { callersOf, isListed } from '../kernel/allowlist.ts';
 import { dialAuditor, type Auditor } from '../kernel/audit.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
@@ -10,12 +12,15 @@ import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
+import { served } from '../kernel/table.ts';
 import { openTls } from '../kernel/tls.ts';
 import type { Audit } from './audit.ts';
 import { auditConfig } from './config.ts';
 import { draftOf } from './event.ts';
+import { withNews } from './news.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
+import { authorizeReaders, openReaders } from './readers.ts';
 import { registrations } from './service.ts';
 import { openWriter, type Writer } from './writer.ts';
 
@@ -39,20 +44,22 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const seed = readKeyFile(config.signingKeyFile);
   const signer = openSigner(config.origin, seed);
   const outside = stack.use(openOutside(config.checkpointFiles, signer.verifier, log));
-  const writer = stack.use(await openWriter({ db: writerDb, signer, log, outside }));
+  const own = stack.use(await openWriter({ db: writerDb, signer, log, outside }));
+  const { writer, news } = withNews(own);
   const others = config.replicas && stack.use(dialAuditor({ address: config.replicas, spiffeId: self }, tls));
   const auditor = ownAuditor(writer, self, others);
 
   const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
-  const audit: Audit = { db, writer, verifier: signer.verifier, pages };
-  // The allowlist is all: who reads the log reads all of it.
+  const wholeLog = callersOf('auditors', config.auditors, [served(AuditServiceService)]);
+  const readers = openReaders(db, config.bindings, (method, principal) => isListed(wholeLog.get(method) ?? new Set(), principal));
+  const audit: Audit = { db, writer, auditor, news, readers, verifier: signer.verifier, pages };
   stack.use(
     await serve({
       config,
       log,
       tls,
       registrations: registrations(audit),
-      authorize: async () => undefined,
+      authorize: authorizeReaders(readers),
       auditor,
       ready: async () => {
         await writer.current();

@@ -34,6 +34,10 @@ export const metrics = {
     name: 'strongroom_audit_clock_skew_seconds',
     help: 'How far the clock of record times is from that of the database, or behind the newest entry',
   }),
+  auditDropped: new Counter({
+    name: 'strongroom_audit_dropped_attributes_total',
+    help: 'Attributes that were left out of audit entries, because their action does not list them',
+  }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
   purgeLag: new Gauge({
     name: 'strongroom_purge_lag_seconds',

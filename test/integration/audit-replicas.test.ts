@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { rootFromInclusion, leafHash } from '../../src/audit/merkle.ts';
 import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
+import { READER } from '../support/audit-reader.ts';
 import { openCable } from '../support/cable.ts';
 import { append, draft, drafts, newLog, soon, type ScratchLog } from './scratch-log.ts';
 
@@ -33,8 +34,8 @@ describe('two processes on one log', () => {
     }
     const audit = log.auditOf(other);
     for (const index of [0n, 255n, 256n, 1_000n, 1_512n]) {
-      const { hashes, checkpoint } = await getInclusionProof(audit, { index });
-      const { leaf } = await getEntry(audit, { index });
+      const { hashes, checkpoint } = await getInclusionProof(audit, { index }, READER);
+      const { leaf } = await getEntry(audit, { index }, READER);
       expect(rootFromInclusion(index, checkpoint!.treeSize, leafHash(leaf), hashes)).toEqual(checkpoint!.rootHash);
     }
   });

@@ -12,13 +12,14 @@ import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { openWriter } from '../../src/audit/writer.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
+import { READER } from '../support/audit-reader.ts';
 import { append, draft, event, forge, newLog, signer, source } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 /** Proves every given entry from what a caller gets, with nothing but the verifier key. */
 const proves = async (audit: Audit, index: bigint): Promise<void> => {
-  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index });
-  const { leaf } = await getEntry(audit, { index });
+  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index }, READER);
+  const { leaf } = await getEntry(audit, { index }, READER);
   const signed = parseCheckpoint(openNote(checkpoint!.note, signer.verifier) ?? '');
   expect(signed?.size).toBe(checkpoint?.treeSize);
   expect(rootFromInclusion(index, signed!.size, leafHash(leaf), hashes), `entry ${index}`).toEqual(signed?.root);
@@ -84,7 +85,7 @@ describe('an append', () => {
     await using log = await newLog();
     const resource = 'quote " backslash \\ \\u0000 \\x00 é 😀 \u2028 \' ; -- $1';
     const index = await append(log.writer, draft({ resource, attributes: new Map([['k', resource]]) }));
-    const entry = await getEntry(log.auditOf(log.writer), { index });
+    const entry = await getEntry(log.auditOf(log.writer), { index }, READER);
     expect([entry.event?.resource, entry.event?.attributes.get('k')]).toEqual([resource, resource]);
     expect(await log.scratch.sql('select resource from entries')).toEqual([{ resource }]);
   });
@@ -163,12 +164,12 @@ describe('a log that was changed behind its back', () => {
     const audit = log.auditOf(log.writer);
     await proves(audit, 7n);
     await log.scratch.sql(`update entries set leaf = leaf || '\\x20' where index = 7`);
-    await expect(getEntry(audit, { index: 7n })).rejects.toMatchObject({ reason: 'DATA_CORRUPTED', code: 'DATA_LOSS' });
-    await expect(getInclusionProof(audit, { index: 7n })).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getEntry(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED', code: 'DATA_LOSS' });
+    await expect(getInclusionProof(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
     await proves(audit, 8n);
     // With a hash that fits the bytes the entry is given out, but nothing proves it any more.
     await log.scratch.sql(`update entries set leaf_hash = sha256('\\x00'::bytea || leaf) where index = 7`);
-    await expect(getInclusionProof(audit, { index: 7n })).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getInclusionProof(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
   });
 });
 

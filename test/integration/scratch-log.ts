@@ -16,6 +16,7 @@ import type { Db } from '../../src/kernel/db.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import type { Log } from '../../src/kernel/log.ts';
 import { pageTokens } from '../../src/kernel/page.ts';
+import { WHOLE_LOG } from '../support/audit-reader.ts';
 import { scratchDatabase, silentLog, type Scratch } from './scratch.ts';
 
 export const MIGRATIONS = join(ROOT, 'src/audit/migrations');
@@ -77,7 +78,7 @@ export const newLog = async (entries = 0): Promise<ScratchLog> => {
       await writer[Symbol.asyncDispose]();
       return (writer = await open());
     },
-    auditOf: (one) => ({ db, writer: one, verifier: signer.verifier, pages: pageTokens(Buffer.alloc(32)) }),
+    auditOf: (one) => ({ db, writer: one, verifier: signer.verifier, pages: pageTokens(Buffer.alloc(32)), ...WHOLE_LOG }),
     count: async (table) => Number((await scratch.sql<{ n: string }>(`select count(*)::text as n from ${table}`))[0]?.n),
     [Symbol.asyncDispose]: async () => {
       await stack[Symbol.asyncDispose]();

@@ -8,7 +8,7 @@ import { SUPERUSER_ROLE } from '../../src/dev/certificates.ts';
 import { connect } from '../../src/dev/provision.ts';
 import type { DatabaseConfig } from '../../src/kernel/config.ts';
 import { HOST, tlsFilesOf, type Stack } from '../../src/dev/stack.ts';
-import { openServiceDb, type Db } from '../../src/kernel/db.ts';
+import { dbOptions, openServiceDb, type Db, type DbOptions } from '../../src/kernel/db.ts';
 import type { Log } from '../../src/kernel/log.ts';
 import { runMigrations } from '../../src/kernel/migrate.ts';
 
@@ -18,6 +18,8 @@ export interface Scratch extends AsyncDisposable {
   readonly name: string;
   /** Where it is. */
   readonly config: DatabaseConfig;
+  /** For those who connect in their own way. */
+  readonly options: DbOptions;
   /** A database as services open it; closed with the scratch. */
   open(change?: Partial<DatabaseConfig>): Db;
   /** Past everything. */
@@ -51,6 +53,7 @@ export const scratchDatabase = async (stack: Stack, migrations?: string): Promis
   return {
     name,
     config,
+    options: dbOptions(config, silentLog),
     open: (change = {}) => {
       const db = openServiceDb({ ...config, ...change }, silentLog);
       opened.push(db);

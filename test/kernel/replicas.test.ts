@@ -25,6 +25,7 @@ const startReplica = async (first: Answer) => {
       action: 'audit.event.append',
       resource: () => ({ name: 'log' }),
       audit: 'none',
+      facts: [],
       limits: { requestBytes: 1_000_000, deadlineMs: 10_000 },
       handler: async ({ events }) => {
         replica.asked++;

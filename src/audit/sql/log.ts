@@ -1,7 +1,7 @@
 // The writer's tables: log_state, entries, tiles, checkpoints. A batch is one statement, so one round trip and one commit.
 import type { Queryable } from '../../kernel/db.ts';
 import type { Tile } from '../tiles.ts';
-import { packBytes, packTexts, packUuids } from './packed.ts';
+import { packBytes, packSmallInts, packTexts, packUuids } from './packed.ts';
 
 export interface StateRow {
   writer_epoch: bigint;
@@ -54,6 +54,10 @@ export interface NewEntry {
   onBehalfOf: string;
   resource: string;
   correlationId: string;
+  /** Empty if there is none. */
+  instanceUid: string;
+  outcome: number;
+  severity: number;
 }
 
 export interface Batch {
@@ -72,10 +76,12 @@ with state as (
   update log_state set size = $3, frontier = $4, record_time = $5, ${LEASE} where writer_epoch = $1 and size = $2 returning size
 ), added as (
   insert into entries (index, source, event_id, event_digest, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource,
-    correlation_id)
-  select $2 + e.n - 1, e.source, e.id, e.digest, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation
-  from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
-    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, n)
+    correlation_id, instance_uid, outcome, severity)
+  select $2 + e.n - 1, e.source, e.id, e.digest, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation,
+    nullif(e.instance, '')::uuid, e.outcome, e.severity
+  from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+    $19::text[], $20::smallint[], $21::smallint[])
+    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, instance, outcome, severity, n)
 ), tiled as (
   insert into tiles (level, tile, hashes)
   select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($16) as t (level int, tile bigint, hashes text)
@@ -108,6 +114,9 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     JSON.stringify(tiles),
     root,
     note,
+    packTexts(entries, (e) => e.instanceUid),
+    packSmallInts(entries, (e) => e.outcome),
+    packSmallInts(entries, (e) => e.severity),
   ];
   return (await db.query({ name: 'audit.appendBatch', text: APPEND, values })).length === 1;
 };
