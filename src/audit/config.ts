@@ -11,4 +11,6 @@ export const auditConfig = z.strictObject({
   signingKeyFile: fileSchema,
   /** Where the newest checkpoint is kept besides the database; at the start, the log must continue each of them. */
   checkpointFiles: z.array(fileSchema).default([]),
+  /** How fast the log hashes its own entries again. */
+  selfCheck: z.strictObject({ entriesPerSecond: z.int().min(100).max(1_000_000) }).default({ entriesPerSecond: 10_000 }),
 });

@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AppError, invalid } from '../kernel/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
+import { commitmentOf, type Opening } from './private.ts';
 
 /** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
 const MAX_LEAF_BYTES = 65_535;
@@ -60,10 +61,11 @@ export interface Draft {
   event: Event;
   source: SpiffeId;
   /**
-   * What the log stores, but for index and time: the same for the same event, however often it is sent. Canonical JSON in two parts,
-   * since the time of the record stands between them: keys are sorted.
+   * What the log stores, but for index, time and private fields: the same for the same event, however often it is sent. Members of
+   * canonical JSON in three parts, since keys are sorted and what is missing stands between them.
    */
   head: string;
+  middle: string;
   tail: string;
   digest: Buffer;
 }
@@ -73,20 +75,29 @@ const lean = (object: Record<string, string | undefined>) => Object.fromEntries(
 
 export const draftOf = (event: Event, source: SpiffeId): Draft => {
   checkEvent(event);
-  const head = canonical({
+  const members = {
     id: event.eventId,
     eventTime: event.occurTime?.toISOString(),
     action: event.action,
     outcome: OUTCOMES[event.outcome as OutcomeNumber],
-    initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf, host: event.sourceAddress }),
+    initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf }),
     observer: { id: source },
     ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
     ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
     ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
-  }).slice(0, -1);
-  const tail = canonical({ schema: SCHEMA, target: lean({ name: event.resource, instance: event.instanceUid }) }).slice(1);
-  return { event, source, head, tail, digest: hash('sha256', `${head},${tail}`, 'buffer') };
+    schema: SCHEMA,
+    target: lean({ name: event.resource, instance: event.instanceUid }),
+  };
+  const part = (after: string, before: string): string =>
+    canonical(Object.fromEntries(Object.entries(members).filter(([key]) => key > after && key < before))).slice(1, -1);
+  const [head, middle, tail] = [part('', PRIVATE), part(PRIVATE, RECORD_TIME), part(RECORD_TIME, '~')];
+  return { event, source, head, middle, tail, digest: hash('sha256', object([head, middle, tail]), 'buffer') };
 };
+
+const PRIVATE = 'private';
+const RECORD_TIME = 'recordTime';
+
+const object = (parts: readonly string[]): string => `{${parts.filter((part) => part !== '').join(',')}}`;
 
 const canonical = (value: unknown): string => {
   const text = canonicalize(value);
@@ -95,8 +106,10 @@ const canonical = (value: unknown): string => {
 };
 
 /** The bytes whose hash is in the tree. */
-export const leafOf = ({ head, tail }: Draft, recordTime: Date): Buffer => {
-  const leaf = Buffer.from(`${head},"recordTime":"${recordTime.toISOString()}",${tail}`, 'utf8');
+export const leafOf = ({ head, middle, tail }: Draft, recordTime: Date, openings: readonly Opening[]): Buffer => {
+  const commitments = Object.fromEntries(openings.map((opening) => [opening.field, commitmentOf(opening).toString('base64')]));
+  const hidden = openings.length === 0 ? '' : `"${PRIVATE}":${canonical(commitments)}`;
+  const leaf = Buffer.from(object([head, hidden, middle, `"${RECORD_TIME}":"${recordTime.toISOString()}"`, tail]), 'utf8');
   if (leaf.length > MAX_LEAF_BYTES) throw invalid('event', `has ${leaf.length} bytes as an entry; at most ${MAX_LEAF_BYTES} are taken`);
   return leaf;
 };
@@ -106,14 +119,23 @@ interface LeafJson {
   eventTime: string;
   action: string;
   outcome: string;
-  initiator: { id: string; onBehalfOf?: string; host?: string };
+  initiator: { id: string; onBehalfOf?: string };
   target: { name?: string; instance?: string };
   reason?: { code: number; type: string };
   correlationId?: string;
   attributes?: Record<string, string>;
+  private?: Record<string, string>;
+  recordTime: string;
+  observer: { id: string };
 }
 
-/** The event that a leaf tells of. */
+/** The commitments to private fields that a leaf has, by field. */
+export const commitmentsOf = (leaf: Buffer): Map<string, Buffer> => {
+  const { private: hidden = {} } = JSON.parse(leaf.toString('utf8')) as LeafJson;
+  return new Map(Object.entries(hidden).map(([field, text]) => [field, Buffer.from(text, 'base64')]));
+};
+
+/** The event that a leaf tells of, without its private fields. */
 export const eventOfLeaf = (leaf: Buffer): Event => {
   const json = JSON.parse(leaf.toString('utf8')) as LeafJson;
   const outcome = Object.entries(OUTCOMES).find(([, word]) => word === json.outcome);
@@ -129,7 +151,7 @@ export const eventOfLeaf = (leaf: Buffer): Event => {
     reason: json.reason?.type ?? '',
     correlationId: json.correlationId ?? '',
     onBehalfOf: json.initiator.onBehalfOf ?? '',
-    sourceAddress: json.initiator.host ?? '',
+    sourceAddress: '',
     attributes: new Map(Object.entries(json.attributes ?? {})),
   };
 };

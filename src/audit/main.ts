@@ -6,15 +6,18 @@ import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
-import type { Audit } from './audit.ts';
+import type { AuditAdmin } from './audit.ts';
 import { auditConfig } from './config.ts';
 import { draftOf } from './event.ts';
+import { openKeeping } from './keeping.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
+import { openSelfCheck } from './self-check.ts';
 import { registrations } from './service.ts';
 import { openWriter } from './writer.ts';
 
@@ -44,7 +47,11 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   };
 
   const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
-  const audit: Audit = { db, writer, verifier: signer.verifier, pages };
+  const ownEvent = openOwnEvents(self);
+  stack.use(openKeeping({ db, auditor, ownEvent, log }));
+  const { verifier } = signer;
+  const selfCheck = stack.use(openSelfCheck({ db, writer, verifier, auditor, ownEvent, log, ...config.selfCheck }));
+  const audit: AuditAdmin = { db, writer, verifier, pages, auditor, selfCheck };
   // The allowlist is all: who reads the log reads all of it.
   stack.use(
     await serve({

@@ -11,8 +11,10 @@ import { leafOf, type Draft } from './event.ts';
 import { append, leafHash, rootOf, type Tree } from './merkle.ts';
 import type { Signer } from './note.ts';
 import { openOutside } from './outside.ts';
+import { freshKeys, openingsOf } from './private.ts';
 import { loadState, type LogState } from './recovery.ts';
 import { appendBatch, selectKnown, type Known, type NewEntry } from './sql/log.ts';
+import { makeRoom } from './sql/ranges.ts';
 import { extend } from './tiles.ts';
 
 export interface Writer {
@@ -33,6 +35,7 @@ const unavailable = (cause?: unknown): AppError =>
 
 export const openWriter = async (db: Db, signer: Signer, log: Log, outside = openOutside([], signer.verifier, log)): Promise<Writer> => {
   const load = async (): Promise<LogState> => {
+    await makeRoom(db.read);
     const loaded = await loadState(db, signer, outside);
     outside.publish(loaded.checkpoint);
     return loaded;
@@ -63,7 +66,8 @@ export const openWriter = async (db: Db, signer: Signer, log: Log, outside = ope
   /** Commits what is new among the drafts; answers an index for each. */
   const commit = async (drafts: readonly Draft[], before: LogState): Promise<bigint[]> => {
     const recordTime = new Date(Math.max(Date.now(), before.recordTime.getTime()));
-    const entries = drafts.map((draft) => entryOf(draft, recordTime));
+    const nextKey = freshKeys(drafts.length);
+    const entries = drafts.map((draft) => entryOf(draft, recordTime, nextKey));
     let tree: Tree = before.tree;
     for (const entry of entries) tree = append(tree, entry.leafHash);
     const { tails, full } = extend(
@@ -137,9 +141,11 @@ const answer = (draft: Draft, found: { index: bigint; event_digest: Buffer } | u
   });
 };
 
-const entryOf = (draft: Draft, recordTime: Date): NewEntry => {
-  const leaf = leafOf(draft, recordTime);
+const entryOf = (draft: Draft, recordTime: Date, nextKey: () => Buffer): NewEntry => {
+  const openings = openingsOf(draft.event, nextKey);
+  const leaf = leafOf(draft, recordTime, openings);
   const { event, source, digest } = draft;
-  const { eventId, action, principal, onBehalfOf, resource, correlationId } = event;
-  return { source, eventId, digest, leaf, leafHash: leafHash(leaf), action, principal, onBehalfOf, resource, correlationId };
+  const { eventId, action, principal, onBehalfOf, resource, correlationId, instanceUid } = event;
+  const found = { action, principal, onBehalfOf, resource, correlationId, instanceUid };
+  return { source, eventId, digest, leaf, leafHash: leafHash(leaf), ...found, private: openings };
 };

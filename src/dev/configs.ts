@@ -53,6 +53,9 @@ const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   allow: {
     'strongroom.audit.v1.AuditWriterService': [store, keys, worker],
     'strongroom.audit.v1.AuditService': [auditor],
+    'strongroom.audit.v1.AuditAdminService': [operator],
+    'strongroom.audit.v1.AuditAdminService/GetRetentionPolicy': [operator, auditor],
+    'strongroom.audit.v1.AuditAdminService/GetLogStatus': [operator, auditor],
     'strongroom.audit.v1.AuditService/ListEntries': [auditor, keys],
     'strongroom.audit.v1.AuditService/GetInclusionProof': [auditor, worker],
   },

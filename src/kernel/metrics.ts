@@ -29,6 +29,11 @@ export const metrics = {
     help: 'Entries per committed batch',
     buckets: [1, 4, 16, 64, 256, 1024],
   }),
+  auditChecked: new Counter({ name: 'strongroom_audit_checked_entries_total', help: 'Entries that the audit log has hashed again' }),
+  auditMismatches: new Counter({
+    name: 'strongroom_audit_mismatches_total',
+    help: 'Entries, tiles and roots of the audit log that are not what was written',
+  }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
   purgeLag: new Gauge({
     name: 'strongroom_purge_lag_seconds',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { draftOf, eventOfLeaf, leafOf, type Draft } from '../../src/audit/event.ts';
 import type { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import { commitmentOf, openingsOf } from '../../src/audit/private.ts';
 import { AppError } from '../../src/kernel/errors.ts';
 import { eventOf } from '../../src/kernel/audit.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
@@ -41,19 +42,24 @@ const bare = (): Event =>
     sourceAddress: '',
     attributes: new Map(),
   });
-const textOf = (change: Partial<Event> = {}): string => leafOf(draftOf(event(change), source), recordTime).toString('utf8');
+const key = () => Buffer.alloc(32, 7);
+const leaf = (draft: Draft): Buffer => leafOf(draft, recordTime, openingsOf(draft.event, key));
+const textOf = (change: Partial<Event> = {}): string => leaf(draftOf(event(change), source)).toString('utf8');
+const committed = commitmentOf({ field: 'source_address', value: '10.0.0.1', key: key() }).toString('base64');
+const COMMITTED = `"private":{"source_address":"${committed}"},`;
 
 describe('an event as a leaf', () => {
   it('is canonical JSON by RFC 8785: members sorted, no space, nothing that is empty', () => {
     expect(textOf()).toBe(
       '{"action":"secrets.version.access","attributes":{"kind":"TEXT","version":"1"},"correlationId":"corr-1",' +
         '"eventTime":"2026-01-02T03:04:05.000Z","id":"0190a5c0-0000-7000-8000-000000000001",' +
-        '"initiator":{"host":"10.0.0.1","id":"spiffe://strongroom.internal/app","onBehalfOf":"spiffe://strongroom.internal/app2"},' +
+        '"initiator":{"id":"spiffe://strongroom.internal/app","onBehalfOf":"spiffe://strongroom.internal/app2"},' +
         '"observer":{"id":"spiffe://strongroom.internal/service/store"},"outcome":"denied",' +
+        COMMITTED +
         '"reason":{"code":7,"type":"PERMISSION_DENIED"},"recordTime":"2026-01-02T03:04:05.006Z","schema":"strongroom/event/v1",' +
         '"target":{"instance":"0190a5c0-0000-7000-8000-0000000000aa","name":"instances/i/groups/g/secrets/s/versions/1"}}',
     );
-    expect(leafOf(draftOf(bare(), source), recordTime).toString('utf8')).toBe(
+    expect(leaf(draftOf(bare(), source)).toString('utf8')).toBe(
       '{"action":"secrets.version.access","eventTime":"2026-01-02T03:04:05.000Z","id":"0190a5c0-0000-7000-8000-000000000001",' +
         '"initiator":{"id":"spiffe://strongroom.internal/app"},"observer":{"id":"spiffe://strongroom.internal/service/store"},' +
         '"outcome":"success","recordTime":"2026-01-02T03:04:05.006Z","schema":"strongroom/event/v1","target":{}}',
@@ -69,25 +75,25 @@ describe('an event as a leaf', () => {
     expect(textOf({ attributes })).toContain('"attributes":{"A":"A","B":"B","a":"a","a1":"a1","a_1":"a_1","b":"b"}');
   });
 
-  it('comes back as the event it was', () => {
+  it('comes back as the event it was, but for its private fields', () => {
     for (const one of [event(), bare(), event({ outcome: 2 }), event({ resource: 'é "quoted" 😀' })]) {
-      expect(eventOfLeaf(leafOf(draftOf(one, source), recordTime))).toEqual(one);
+      expect(eventOfLeaf(leaf(draftOf(one, source)))).toEqual({ ...one, sourceAddress: '' });
     }
   });
 
   it('is refused beyond the 65,535 bytes that an entry bundle can hold', () => {
     const draft = draftOf(event(), source);
-    const room = 65_535 - leafOf(draft, recordTime).length;
+    const room = 65_535 - leaf(draft).length;
     const padded = (n: number): Draft => ({ ...draft, tail: draft.tail + ' '.repeat(n) });
-    expect(leafOf(padded(room), recordTime).length).toBe(65_535);
-    expect(() => leafOf(padded(room + 1), recordTime)).toThrow(/65536 bytes.*at most 65535/);
+    expect(leaf(padded(room)).length).toBe(65_535);
+    expect(() => leaf(padded(room + 1))).toThrow(/65536 bytes.*at most 65535/);
   });
 
   it('of the largest event that passes the checks still fits', () => {
     const long = `spiffe://strongroom.internal/${'a'.repeat(2_019)}`;
     const attributes = new Map(Array.from({ length: 16 }, (_, i) => [`${'k'.repeat(62)}${10 + i}`, '\u2028'.repeat(i < 6 ? 2_048 : 0)]));
     const largest = event({ principal: long, onBehalfOf: long, resource: '€'.repeat(512), reason: 'R'.repeat(63), attributes });
-    expect(leafOf(draftOf(largest, parseSpiffeId(long)!), recordTime).length).toBeLessThan(65_535);
+    expect(leaf(draftOf(largest, parseSpiffeId(long)!)).length).toBeLessThan(65_535);
   });
 });
 
@@ -97,13 +103,13 @@ describe('the digest that tells a repeat from another event under its id', () =>
     expect(draftOf(reordered, source).digest).toEqual(draftOf(event(), source).digest);
   });
 
-  it('is SHA-256 of the leaf without its record time', () => {
+  it('is SHA-256 of the leaf without its record time and its private fields', () => {
     const { digest } = draftOf(event(), source);
-    const text = textOf().replace('"recordTime":"2026-01-02T03:04:05.006Z",', '');
+    const text = textOf().replace('"recordTime":"2026-01-02T03:04:05.006Z",', '').replace(COMMITTED, '');
     expect(createHash('sha256').update(text).digest()).toEqual(digest);
   });
 
-  it('is another one for every field that differs, and for another source', () => {
+  it('is another one for every field that differs but a private one, and for another source', () => {
     const changes: Partial<Event>[] = [
       { eventId: '0190a5c0-0000-7000-8000-000000000002' },
       { occurTime: new Date('2026-01-02T03:04:05.001Z') },
@@ -116,12 +122,13 @@ describe('the digest that tells a repeat from another event under its id', () =>
       { reason: 'NOT_FOUND' },
       { correlationId: 'corr-2' },
       { onBehalfOf: '' },
-      { sourceAddress: '10.0.0.2' },
       { attributes: new Map([['version', '2']]) },
     ];
     const digests = changes.map((change) => draftOf(event(change), source).digest.toString('hex'));
     const other = draftOf(event(), parseSpiffeId('spiffe://strongroom.internal/service/keys')!).digest.toString('hex');
     expect(new Set([...digests, other, draftOf(event(), source).digest.toString('hex')]).size).toBe(changes.length + 2);
+    // It is kept in the clear, so it must not confirm a guess of what was erased.
+    expect(draftOf(event({ sourceAddress: '10.0.0.2' }), source).digest).toEqual(draftOf(event(), source).digest);
   });
 });
 

@@ -1,15 +1,12 @@
 import type { Entry, GetEntryRequest } from '../../gen/strongroom/audit/v1/audit_service.ts';
-import { AppError, notFound } from '../../kernel/errors.ts';
 import type { Audit } from '../audit.ts';
-import { leafHash } from '../merkle.ts';
+import { checkEntry, missingEntry } from '../entry.ts';
 import { toEntry } from '../messages.ts';
 import { selectEntry } from '../sql/entries.ts';
 
-export const getEntry = async (audit: Audit, request: GetEntryRequest): Promise<Entry> => {
-  const row = request.index < 0n ? undefined : await selectEntry(audit.db.read, request.index);
-  if (!row) throw notFound('entry', String(request.index));
-  if (!leafHash(row.leaf).equals(row.leaf_hash)) {
-    throw new AppError('DATA_CORRUPTED', `entry ${request.index} is not what was written; the log was changed behind its back`);
-  }
+export const getEntry = async (audit: Audit, { index }: GetEntryRequest): Promise<Entry> => {
+  const row = index < 0n ? undefined : await selectEntry(audit.db.read, index);
+  if (!row) throw await missingEntry(audit, index);
+  checkEntry(row);
   return toEntry(row);
 };

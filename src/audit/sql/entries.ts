@@ -1,4 +1,4 @@
-// Table `entries`, for readers.
+// Tables `entries` and `private_fields`, for readers.
 import type { Queryable } from '../../kernel/db.ts';
 
 export interface EntryRow {
@@ -7,9 +7,13 @@ export interface EntryRow {
   record_time: Date;
   leaf: Buffer;
   leaf_hash: Buffer;
+  /** What of its private fields was not erased; the key in base64. */
+  private: { field: string; value: string; key: string }[] | null;
 }
 
-const COLUMNS = 'index, source, record_time, leaf, leaf_hash';
+const COLUMNS = `index, source, record_time, leaf, leaf_hash,
+  (select json_agg(json_build_object('field', p.field, 'value', p.value, 'key', encode(p.key, 'base64')))
+    from private_fields p where p.index = entries.index) as private`;
 
 export const selectEntry = async (db: Queryable, index: bigint): Promise<EntryRow | undefined> =>
   (await db.query<EntryRow>({ name: 'audit.selectEntry', text: `select ${COLUMNS} from entries where index = $1`, values: [index] }))[0];
@@ -40,4 +44,30 @@ export const listEntries = (db: Queryable, filter: Filter, before: bigint, limit
   add((p) => `index >= ${p}`, filter.minIndex);
   const text = `select ${COLUMNS} from entries where ${where.join(' and ')} order by index desc limit $2`;
   return db.query<EntryRow>({ name: `audit.listEntries.${kind.join('')}`, text, values });
+};
+
+export const selectRecordTime = async (db: Queryable, index: bigint): Promise<Date | undefined> => {
+  const text = 'select record_time from entries where index = $1';
+  return (await db.query<{ record_time: Date }>({ name: 'audit.selectRecordTime', text, values: [index] }))[0]?.record_time;
+};
+
+/** An entry with the columns that it is found by. */
+export interface FoundRow {
+  index: bigint;
+  source: string;
+  record_time: Date;
+  leaf: Buffer;
+  leaf_hash: Buffer;
+  action: string;
+  principal: string;
+  on_behalf_of: string;
+  resource: string;
+  correlation_id: string;
+  instance_uid: string | null;
+}
+
+export const selectFound = (db: Queryable, from: bigint, end: bigint): Promise<FoundRow[]> => {
+  const text = `select index, source, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource, correlation_id, instance_uid
+    from entries where index >= $1 and index < $2 order by index`;
+  return db.query<FoundRow>({ name: 'audit.selectFound', text, values: [from, end] });
 };

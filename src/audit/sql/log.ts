@@ -1,5 +1,6 @@
-// The writer's tables: log_state, entries, tiles, checkpoints. A batch is one statement, so one round trip and one commit.
+// The writer's tables: log_state, entries, private_fields, event_ids, tiles, checkpoints. A batch is one statement, so one round trip and one commit.
 import type { Queryable } from '../../kernel/db.ts';
+import type { Opening } from '../private.ts';
 import type { Tile } from '../tiles.ts';
 
 export interface StateRow {
@@ -31,6 +32,8 @@ export interface NewEntry {
   onBehalfOf: string;
   resource: string;
   correlationId: string;
+  instanceUid: string;
+  private: readonly Opening[];
 }
 
 export interface Batch {
@@ -47,23 +50,30 @@ export interface Batch {
 const APPEND = `
 with state as (
   update log_state set size = $3, frontier = $4, record_time = $5 where writer_epoch = $1 and size = $2 returning size
+), batch as (
+  select $2 + e.n - 1 as index, e.* from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[],
+    $13::text[], $14::text[], $15::text[], $16::uuid[])
+    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, instance, n)
+), known as (
+  insert into event_ids (source, event_id, index, event_digest, record_time) select source, id, index, digest, $5 from batch
 ), added as (
-  insert into entries (index, source, event_id, event_digest, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource,
-    correlation_id)
-  select $2 + e.n - 1, e.source, e.id, e.digest, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation
-  from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
-    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, n)
+  insert into entries (index, source, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource, correlation_id, instance_uid)
+  select index, source, $5, leaf, hash, action, principal, behalf, resource, correlation, instance from batch
+), hidden as (
+  insert into private_fields (index, field, value, key)
+  select $2 + p.n, p.field, p.value, p.key from state, unnest($17::bigint[], $18::text[], $19::text[], $20::bytea[]) as p (n, field, value, key)
 ), tiled as (
   insert into tiles (level, tile, hashes)
-  select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($16) as t (level int, tile bigint, hashes text)
+  select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($21) as t (level int, tile bigint, hashes text)
 ), signed as (
-  insert into checkpoints (size, root, note) select $3, $17, $18 from state
+  insert into checkpoints (size, root, note) select $3, $22, $23 from state
 )
 select size from state`;
 
 /** False if another writer has taken over. Throws 23505 if an event id is there already. */
 export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean> => {
   const column = <T>(of: (entry: NewEntry) => T): T[] => batch.entries.map(of);
+  const hidden = batch.entries.flatMap((entry, n) => entry.private.map((opening) => ({ n, ...opening })));
   const tiles = batch.tiles.map((t) => ({ level: t.level, tile: String(t.tile), hashes: t.hashes.toString('base64') }));
   const { size, root, note } = batch.checkpoint;
   const values = [
@@ -82,6 +92,11 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     column((e) => e.onBehalfOf),
     column((e) => e.resource),
     column((e) => e.correlationId),
+    column((e) => e.instanceUid || null),
+    hidden.map((each) => each.n),
+    hidden.map((each) => each.field),
+    hidden.map((each) => each.value),
+    hidden.map((each) => each.key),
     JSON.stringify(tiles),
     root,
     note,
@@ -97,7 +112,7 @@ export interface Known {
 }
 
 export const selectKnown = (db: Queryable, events: readonly { source: string; eventId: string }[]): Promise<Known[]> => {
-  const text = `select e.source, e.event_id, e.event_digest, e.index from entries e
+  const text = `select e.source, e.event_id, e.event_digest, e.index from event_ids e
     join unnest($1::text[], $2::uuid[]) as asked (source, event_id) using (source, event_id)`;
   return db.query<Known>({ name: 'audit.selectKnown', text, values: [events.map((e) => e.source), events.map((e) => e.eventId)] });
 };
