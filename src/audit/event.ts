@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AppError, invalid } from '../kernel/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
-import { commitmentOf, type Opening } from './private.ts';
+import { commitmentText, type Opening } from './private.ts';
 
 /** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
 const MAX_LEAF_BYTES = 65_535;
@@ -62,7 +62,7 @@ export interface Draft {
   source: SpiffeId;
   /**
    * What the log stores, but for index, time and private fields: the same for the same event, however often it is sent. Members of
-   * canonical JSON in three parts, since keys are sorted and what is missing stands between them.
+   * canonical JSON in three parts, since keys are sorted: private fields come after the head, and the time of the record before the tail.
    */
   head: string;
   middle: string;
@@ -75,29 +75,23 @@ const lean = (object: Record<string, string | undefined>) => Object.fromEntries(
 
 export const draftOf = (event: Event, source: SpiffeId): Draft => {
   checkEvent(event);
-  const members = {
+  const head = members({
     id: event.eventId,
     eventTime: event.occurTime?.toISOString(),
     action: event.action,
     outcome: OUTCOMES[event.outcome as OutcomeNumber],
     initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf }),
     observer: { id: source },
-    ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
     ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
     ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
-    schema: SCHEMA,
-    target: lean({ name: event.resource, instance: event.instanceUid }),
-  };
-  const part = (after: string, before: string): string =>
-    canonical(Object.fromEntries(Object.entries(members).filter(([key]) => key > after && key < before))).slice(1, -1);
-  const [head, middle, tail] = [part('', PRIVATE), part(PRIVATE, RECORD_TIME), part(RECORD_TIME, '~')];
-  return { event, source, head, middle, tail, digest: hash('sha256', object([head, middle, tail]), 'buffer') };
+  });
+  const middle = event.code === 0 ? '' : `${members({ reason: { code: event.code, type: event.reason } })},`;
+  const tail = members({ schema: SCHEMA, target: lean({ name: event.resource, instance: event.instanceUid }) });
+  return { event, source, head, middle, tail, digest: hash('sha256', `{${head},${middle}${tail}}`, 'buffer') };
 };
 
-const PRIVATE = 'private';
-const RECORD_TIME = 'recordTime';
-
-const object = (parts: readonly string[]): string => `{${parts.filter((part) => part !== '').join(',')}}`;
+/** Of an object in canonical JSON, without its braces. */
+const members = (value: object): string => canonical(value).slice(1, -1);
 
 const canonical = (value: unknown): string => {
   const text = canonicalize(value);
@@ -107,9 +101,8 @@ const canonical = (value: unknown): string => {
 
 /** The bytes whose hash is in the tree. */
 export const leafOf = ({ head, middle, tail }: Draft, recordTime: Date, openings: readonly Opening[]): Buffer => {
-  const commitments = Object.fromEntries(openings.map((opening) => [opening.field, commitmentOf(opening).toString('base64')]));
-  const hidden = openings.length === 0 ? '' : `"${PRIVATE}":${canonical(commitments)}`;
-  const leaf = Buffer.from(object([head, hidden, middle, `"${RECORD_TIME}":"${recordTime.toISOString()}"`, tail]), 'utf8');
+  const hidden = openings.length === 0 ? '' : `"private":{${openings.map(commitmentText).join(',')}},`;
+  const leaf = Buffer.from(`{${head},${hidden}${middle}"recordTime":"${recordTime.toISOString()}",${tail}}`, 'utf8');
   if (leaf.length > MAX_LEAF_BYTES) throw invalid('event', `has ${leaf.length} bytes as an entry; at most ${MAX_LEAF_BYTES} are taken`);
   return leaf;
 };
