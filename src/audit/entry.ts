@@ -1,7 +1,7 @@
 // An entry before it is given out: hashed again, its private fields compared with what it commits to; and why one is not there.
 import { AppError, notFound } from '../kernel/errors.ts';
 import type { Audit } from './audit.ts';
-import { commitmentsOf } from './event.ts';
+import { recordOfLeaf } from './event.ts';
 import { leafHash } from './merkle.ts';
 import { openingsOfRow } from './messages.ts';
 import { commitmentOf } from './private.ts';
@@ -12,7 +12,7 @@ export const corruptEntry = (index: bigint): AppError =>
   new AppError('DATA_CORRUPTED', `entry ${index} is not what was written; the log was changed behind its back`);
 
 export const checkEntry = (row: EntryRow): void => {
-  const commitments = commitmentsOf(row.leaf);
+  const { commitments } = recordOfLeaf(row.leaf);
   const isCommitted = openingsOfRow(row).every((opening) => commitments.get(opening.field)?.equals(commitmentOf(opening)));
   if (!leafHash(row.leaf).equals(row.leaf_hash) || !isCommitted) throw corruptEntry(row.index);
 };

@@ -122,10 +122,11 @@ interface LeafJson {
   observer: { id: string };
 }
 
-/** The commitments to private fields that a leaf has, by field. */
-export const commitmentsOf = (leaf: Buffer): Map<string, Buffer> => {
-  const { private: hidden = {} } = JSON.parse(leaf.toString('utf8')) as LeafJson;
-  return new Map(Object.entries(hidden).map(([field, text]) => [field, Buffer.from(text, 'base64')]));
+/** What a leaf says beyond the event: who sent it, when the log took it, and the commitments to private fields, by field. */
+export const recordOfLeaf = (leaf: Buffer): { source: string; recordTime: Date; commitments: Map<string, Buffer> } => {
+  const { observer, recordTime, private: hidden = {} } = JSON.parse(leaf.toString('utf8')) as LeafJson;
+  const commitments = new Map(Object.entries(hidden).map(([field, text]) => [field, Buffer.from(text, 'base64')]));
+  return { source: observer.id, recordTime: new Date(recordTime), commitments };
 };
 
 /** The event that a leaf tells of, without its private fields. */

@@ -1,6 +1,6 @@
 // Rows as messages.
 import type { Checkpoint, Entry } from '../gen/strongroom/audit/v1/audit_service.ts';
-import { commitmentsOf, eventOfLeaf } from './event.ts';
+import { eventOfLeaf, recordOfLeaf } from './event.ts';
 import type { Verifier } from './note.ts';
 import { withPrivate, type Opening } from './private.ts';
 import type { LogState } from './recovery.ts';
@@ -19,7 +19,7 @@ export const toEntry = (row: EntryRow): Entry => {
     event: withPrivate(eventOfLeaf(row.leaf), openings),
     leaf: row.leaf,
     leafHash: row.leaf_hash,
-    privateFields: [...commitmentsOf(row.leaf)].map(([name, commitment]) => {
+    privateFields: [...recordOfLeaf(row.leaf).commitments].map(([name, commitment]) => {
       const opening = openings.find(({ field }) => field === name);
       return { name, commitment, value: opening?.value ?? '', key: opening?.key ?? Buffer.alloc(0), erased: !opening };
     }),

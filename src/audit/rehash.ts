@@ -1,7 +1,7 @@
 // Entries hashed again from the bytes that are stored, and compared with the tree, with the columns that they are found by, and with what
 // opens their private fields.
 import type { Db } from '../kernel/db.ts';
-import { eventOfLeaf } from './event.ts';
+import { eventOfLeaf, recordOfLeaf } from './event.ts';
 import { leafHash } from './merkle.ts';
 import { commitmentText } from './private.ts';
 import { selectFound, type FoundRow } from './sql/entries.ts';
@@ -25,8 +25,10 @@ export const hashesOfTree = async (db: Db, from: bigint, end: bigint): Promise<B
 };
 
 const isFoundAsItIs = (row: FoundRow): boolean => {
-  const event = eventOfLeaf(row.leaf);
+  const [event, { source, recordTime }] = [eventOfLeaf(row.leaf), recordOfLeaf(row.leaf)];
   return (
+    row.source === source &&
+    row.record_time.getTime() === recordTime.getTime() &&
     row.action === event.action &&
     row.principal === event.principal &&
     row.on_behalf_of === event.onBehalfOf &&

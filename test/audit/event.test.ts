@@ -42,10 +42,10 @@ const bare = (): Event =>
     sourceAddress: '',
     attributes: new Map(),
   });
-const key = () => Buffer.alloc(32, 7);
-const leaf = (draft: Draft): Buffer => leafOf(draft, recordTime, openingsOf(draft.event, key));
+const nextKey = () => Buffer.alloc(32, 7);
+const leaf = (draft: Draft): Buffer => leafOf(draft, recordTime, openingsOf(draft.event, nextKey));
 const textOf = (change: Partial<Event> = {}): string => leaf(draftOf(event(change), source)).toString('utf8');
-const committed = commitmentOf({ field: 'source_address', value: '10.0.0.1', key: key() }).toString('base64');
+const committed = commitmentOf({ field: 'source_address', value: '10.0.0.1', key: nextKey() }).toString('base64');
 const COMMITTED = `"private":{"source_address":"${committed}"},`;
 
 describe('an event as a leaf', () => {

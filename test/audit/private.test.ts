@@ -1,7 +1,7 @@
 // Commitments to private fields: what a second implementation has to compute, and what no guess can.
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { commitmentsOf, draftOf, leafOf } from '../../src/audit/event.ts';
+import { draftOf, leafOf, recordOfLeaf } from '../../src/audit/event.ts';
 import { commitmentOf, freshKeys, openingsOf, withPrivate } from '../../src/audit/private.ts';
 import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
@@ -54,7 +54,7 @@ describe('a private field', () => {
   it('has a key of its own in every entry, so that equal values do not show', () => {
     const keys = freshKeys(2);
     const leaves = [event('10.0.0.1'), event('10.0.0.1')].map((one) => leafOf(draftOf(one, source), new Date(0), openingsOf(one, keys)));
-    const [first, second] = leaves.map((leaf) => commitmentsOf(leaf).get('source_address'));
+    const [first, second] = leaves.map((leaf) => recordOfLeaf(leaf).commitments.get('source_address'));
     expect(first).toHaveLength(32);
     expect(first).not.toEqual(second);
     for (const leaf of leaves) expect(leaf.toString('utf8')).not.toContain('10.0.0.1');

@@ -47,6 +47,7 @@ describe('the check of itself', () => {
     ['an entry that was removed', 1_024n, 'delete from entries where index = 1024'],
     ['two entries that have changed places', 10n, SWAP],
     ['a column that an entry is found by', 400n, `update entries set principal = 'spiffe://strongroom.internal/other' where index = 400`],
+    ['the time of an entry', 300n, `update entries set record_time = record_time - interval '40 days' where index = 300`],
     ['the value of a private field', 800n, `update private_fields set value = '198.51.100.7' where index = 800`],
     ['a tile', 512n, `update tiles set hashes = set_byte(hashes, 0, 255 - get_byte(hashes, 0)) where level = 0 and tile = 2`],
     ['a tile that was removed', 0n, 'delete from tiles where level = 0 and tile = 1'],
@@ -59,7 +60,7 @@ describe('the check of itself', () => {
     const before = await found();
     const size = (await log.writer.current()).tree.size;
     const lines: object[] = [];
-    const noisy: Log = { ...silentLog, error: (fields) => void lines.push(fields as object) };
+    const noisy: Log = { ...silentLog, error: (fields) => void lines.push(fields) };
     await log.scratch.sql(change);
     {
       await using check = log.checkOf(noisy);
