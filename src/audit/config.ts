@@ -12,5 +12,5 @@ export const auditConfig = z.strictObject({
   /** Where the newest checkpoint is kept besides the database; at the start, the log must continue each of them. */
   checkpointFiles: z.array(fileSchema).default([]),
   /** How fast the log hashes its own entries again. */
-  selfCheck: z.strictObject({ entriesPerSecond: z.int().min(100).max(1_000_000) }).default({ entriesPerSecond: 10_000 }),
+  selfCheck: z.strictObject({ entriesPerSecond: z.int().min(100).max(1_000_000) }).default({ entriesPerSecond: 5_000 }),
 });

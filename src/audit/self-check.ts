@@ -18,7 +18,8 @@ import { selectPrunedBelow } from './sql/ranges.ts';
 import { extend, frontierOf, TILE_WIDTH, type Tails, type Tile } from './tiles.ts';
 import type { Writer } from './writer.ts';
 
-const STEP = 1024n;
+/** Some milliseconds, in which nothing else is done. */
+const STEP = 256n;
 const WIDTH = BigInt(TILE_WIDTH);
 /** Between two passes. */
 const PAUSE_MS = 10 * 60_000;

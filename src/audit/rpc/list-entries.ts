@@ -4,6 +4,7 @@ import { pageOf } from '../../kernel/page.ts';
 import type { Audit } from '../audit.ts';
 import { toEntry } from '../messages.ts';
 import { listEntries as select } from '../sql/entries.ts';
+import { selectPrunedBelow } from '../sql/ranges.ts';
 
 const ABOVE_ALL = 2n ** 63n - 1n;
 
@@ -23,5 +24,6 @@ export const listEntries = async (audit: Audit, request: ListEntriesRequest): Pr
     cursor: (row) => [String(row.index)],
     item: toEntry,
   });
-  return { entries: items, nextPageToken };
+  // Asked after the entries, so that it is never too low for them.
+  return { entries: items, nextPageToken, prunedBelow: await selectPrunedBelow(audit.db.read) };
 };
