@@ -50,15 +50,15 @@ export interface Batch {
 const APPEND = `
 with state as (
   update log_state set size = $3, frontier = $4, record_time = $5 where writer_epoch = $1 and size = $2 returning size
-), batch as (
-  select $2 + e.n - 1 as index, e.* from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[],
-    $13::text[], $14::text[], $15::text[], $16::uuid[])
-    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, instance, n)
 ), known as (
-  insert into event_ids (source, event_id, index, event_digest, record_time) select source, id, index, digest, $5 from batch
+  insert into event_ids (source, event_id, index, event_digest, record_time)
+  select e.source, e.id, $2 + e.n - 1, e.digest, $5
+  from state, unnest($6::text[], $7::uuid[], $8::bytea[]) with ordinality as e (source, id, digest, n)
 ), added as (
   insert into entries (index, source, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource, correlation_id, instance_uid)
-  select index, source, $5, leaf, hash, action, principal, behalf, resource, correlation, instance from batch
+  select $2 + e.n - 1, e.source, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation, e.instance
+  from state, unnest($6::text[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::uuid[])
+    with ordinality as e (source, leaf, hash, action, principal, behalf, resource, correlation, instance, n)
 ), hidden as (
   insert into private_fields (index, field, value, key)
   select $2 + p.n, p.field, p.value, p.key from state, unnest($17::bigint[], $18::text[], $19::text[], $20::bytea[]) as p (n, field, value, key)
