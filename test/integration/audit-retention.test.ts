@@ -4,11 +4,13 @@ import { append, EMPTY, leafHash, rootOf, type Tree } from '../../src/audit/merk
 import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getRetentionPolicy } from '../../src/audit/rpc/get-retention-policy.ts';
 import { listEntries } from '../../src/audit/rpc/list-entries.ts';
+import { openKeeping } from '../../src/audit/keeping.ts';
 import { pruneEntries } from '../../src/audit/rpc/prune-entries.ts';
 import { setRetentionPolicy } from '../../src/audit/rpc/set-retention-policy.ts';
 import { draftOf } from '../../src/audit/event.ts';
 import { ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
-import { callOf, daysAgo, newEvent, newLog, proves, soon, source, type AuditLog } from './audit-scene.ts';
+import { openOwnEvents } from '../../src/kernel/own-event.ts';
+import { callOf, daysAgo, newEvent, newLog, proves, self, soon, source, type AuditLog } from './audit-scene.ts';
 import { silentLog } from './scratch.ts';
 
 let log: AuditLog;
@@ -16,7 +18,7 @@ let log: AuditLog;
 let leaves: Buffer[];
 beforeAll(async () => {
   log = await newLog();
-  await daysAgo(40, () => log.fill(600));
+  await daysAgo(40, () => log.fill(800));
   await log.fill(300);
   leaves = (await log.scratch.sql<{ leaf: Buffer }>('select leaf from entries order by index')).map(({ leaf }) => leaf);
 });
@@ -78,8 +80,7 @@ describe('pruning', () => {
     expect(await prune(true)).toEqual({ entryCount: 256n, prunedBelow: 0n, moreDue: true });
     expect(await bodies()).toBe(had);
     expect(await prune()).toEqual({ entryCount: 256n, prunedBelow: 256n, moreDue: true });
-    expect(await prune()).toEqual({ entryCount: 256n, prunedBelow: 512n, moreDue: false });
-    expect(await prune()).toEqual({ entryCount: 0n, prunedBelow: 512n, moreDue: false });
+    expect(await prune()).toEqual({ entryCount: 256n, prunedBelow: 512n, moreDue: true });
     const rootOfLeaves = (some: Buffer[]) =>
       rootOf(some.reduce<Tree>((tree, leaf) => append(tree, leafHash(leaf)), EMPTY)).toString('base64');
     expect((await list({ action: 'audit.range.prune' })).map(({ event }) => Object.fromEntries(event!.attributes))).toEqual([
@@ -88,7 +89,6 @@ describe('pruning', () => {
     ]);
     const [rest] = await log.scratch.sql<{ n: number }>('select count(*)::int as n from private_fields where index < 512');
     expect(rest?.n).toBe(0);
-    await expect(log.scratch.sql('select drop_range(512)')).rejects.toMatchObject({ code: '42501' });
   });
 
   it('leaves every proof, for whoever has kept the entry or its receipt', async () => {
@@ -106,6 +106,40 @@ describe('pruning', () => {
     await expect(getEntry(log.auditOf(), { index: 1_000_000n })).rejects.toMatchObject({ reason: 'NOT_FOUND' });
     expect((await list({})).at(-1)?.index).toBe(512n);
   });
+});
+
+describe('ids of events', () => {
+  it('are known for 35 days, also when the bodies are gone; then a repeat would be a new entry', async () => {
+    const known = async () => (await log.scratch.sql<{ n: number }>('select count(*)::int as n from event_ids where index < 800'))[0]!.n;
+    expect(await known()).toBe(800);
+    const forget = async (most: number) => (await log.scratch.sql<{ n: bigint }>('select forget_event_ids($1) as n', [most]))[0]!.n;
+    expect([await forget(300), await known()]).toEqual([300n, 500]);
+  });
+});
+
+describe('by itself', () => {
+  it('the log prunes what is due, forgets old ids, has room ahead, and leaves what is young', async () => {
+    const { db, auditOf } = log;
+    const own = openOwnEvents(self);
+    await using _ = openKeeping({ db, auditor: auditOf().auditor, ownEvent: own, log: silentLog });
+    await expect.poll(async () => (await list({})).at(-1)?.index, { timeout: 10_000 }).toBe(768n);
+    const [entry] = await list({ action: 'audit.range.prune' });
+    expect(entry?.event).toMatchObject({
+      principal: self,
+      attributes: new Map([
+        ['end', '768'],
+        ['root', expect.any(String) as string],
+        ['start', '512'],
+      ]),
+    });
+    const [left] = await log.scratch.sql<{ n: number }>('select count(*)::int as n from event_ids where index < 800');
+    expect(left?.n).toBe(0);
+    await expect(log.scratch.sql('select drop_range(768)')).rejects.toMatchObject({ code: '42501' });
+    const [room] = await log.scratch.sql<{ ahead: boolean }>(
+      'select max(end_index) - size >= 512 as ahead from ranges, log_state group by size',
+    );
+    expect(room?.ahead).toBe(true);
+  });
 
   it('hinders neither a restart nor the next append nor the check of itself', async () => {
     const again = await log.open();
@@ -114,15 +148,5 @@ describe('pruning', () => {
     await using check = log.checkOf(silentLog, again);
     await expect.poll(() => check.status().passEndTime, { timeout: 10_000 }).toBeDefined();
     expect(check.status().mismatch).toBeUndefined();
-  });
-});
-
-describe('ids of events', () => {
-  it('are known for 35 days, also when the bodies are gone; then a repeat would be a new entry', async () => {
-    const known = async () => (await log.scratch.sql<{ n: number }>('select count(*)::int as n from event_ids where index < 600'))[0]!.n;
-    expect(await known()).toBe(600);
-    const forget = async (most: number) => (await log.scratch.sql<{ n: bigint }>('select forget_event_ids($1) as n', [most]))[0]!.n;
-    expect([await forget(400), await known()]).toEqual([400n, 200]);
-    expect([await forget(400), await known(), await forget(400)]).toEqual([200n, 0, 0n]);
   });
 });

@@ -21,7 +21,7 @@ import type { Call } from '../../src/kernel/table.ts';
 import { scratchDatabase, silentLog } from './scratch.ts';
 
 export const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
-const self = parseSpiffeId('spiffe://strongroom.internal/service/audit')!;
+export const self = parseSpiffeId('spiffe://strongroom.internal/service/audit')!;
 const operator = parseSpiffeId('spiffe://strongroom.internal/operator')!;
 export const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
 export const soon = () => Date.now() + 20_000;

@@ -50,7 +50,7 @@ describe('the check of itself', () => {
     ['the time of an entry', 300n, `update entries set record_time = record_time - interval '40 days' where index = 300`],
     ['the value of a private field', 800n, `update private_fields set value = '198.51.100.7' where index = 800`],
     ['a tile', 512n, `update tiles set hashes = set_byte(hashes, 0, 255 - get_byte(hashes, 0)) where level = 0 and tile = 2`],
-    ['a tile that was removed', 0n, 'delete from tiles where level = 0 and tile = 1'],
+    ['a tile that was removed', 256n, 'delete from tiles where level = 0 and tile = 1'],
     [
       'the newest checkpoint',
       null,
