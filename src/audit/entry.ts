@@ -17,9 +17,9 @@ export const checkEntry = (row: EntryRow): void => {
   if (!leafHash(row.leaf).equals(row.leaf_hash) || !isCommitted) throw corruptEntry(row.index);
 };
 
-/** Why the table has no such entry. */
-export const missingEntry = async ({ db, writer }: Audit, index: bigint): Promise<AppError> => {
-  if (index < 0n || index >= (await writer.current()).tree.size) return notFound('entry', String(index));
+/** Why there is no such entry for who sees these instances: to whom not all is shown, all that is missing looks alike. */
+export const missingEntry = async ({ db, writer }: Audit, index: bigint, instances: readonly string[] | undefined): Promise<AppError> => {
+  if (instances !== undefined || index < 0n || index >= (await writer.current()).tree.size) return notFound('entry', String(index));
   const below = await selectPrunedBelow(db.read);
   if (index >= below) return corruptEntry(index);
   return new AppError(

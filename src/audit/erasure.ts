@@ -4,8 +4,8 @@ import { invalid } from '../kernel/errors.ts';
 import { checkUuid, parsePrincipal } from '../kernel/fields.ts';
 import type { EntryDraft } from '../kernel/table.ts';
 import type { AuditAdmin } from './audit.ts';
-import { indexAtTime } from './find.ts';
 import { PRIVATE_FIELDS } from './private.ts';
+import { selectIndexAt } from './sql/entries.ts';
 import { selectPrunedBelow } from './sql/ranges.ts';
 import { selectIndexesWith, type FieldRow, type Whose } from './sql/private.ts';
 
@@ -49,15 +49,14 @@ export const parseSelection = (request: EraseFieldsRequest): Selection => {
 /** Entries that may have something to erase, the lowest first; and where to go on. */
 export const findEntries = async (audit: AuditAdmin, selection: Selection, fields: readonly string[]): Promise<[bigint[], bigint]> => {
   if ('indexes' in selection) return [[...new Set(selection.indexes)], 0n];
-  const { db, writer } = audit;
-  const [below, { tree }] = await Promise.all([selectPrunedBelow(db.read), writer.current()]);
-  const end = await indexAtTime(db.read, below, tree.size, selection.before);
+  const { read } = audit.db;
+  const [below, end] = await Promise.all([selectPrunedBelow(read), selectIndexAt(read, selection.before)]);
   const found: bigint[] = [];
   const until = performance.now() + TURN_MS;
   let at = selection.from > below ? selection.from : below;
   while (at < end) {
     const next = at + WINDOW < end ? at + WINDOW : end;
-    found.push(...(await selectIndexesWith(db.read, selection.whose, fields, [at, next], MOST + 1 - found.length)));
+    found.push(...(await selectIndexesWith(read, selection.whose, fields, [at, next], MOST + 1 - found.length)));
     const rest = found[MOST];
     if (rest !== undefined) return [found.slice(0, MOST), rest];
     if (performance.now() > until && next < end) return [found, next];

@@ -2,7 +2,7 @@
 // initiator, action, target, outcome, reason, observer. Pure.
 import canonicalize from 'canonicalize';
 import { hash } from 'node:crypto';
-import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { Event_Outcome, Event_Severity, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AppError, invalid } from '../kernel/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
 import { commitmentText, type Opening } from './private.ts';
@@ -18,6 +18,17 @@ const ATTRIBUTE = /^[a-zA-Z][a-zA-Z0-9_]{0,63}$/;
 
 const OUTCOMES = { [Event_Outcome.SUCCESS]: 'success', [Event_Outcome.FAILURE]: 'failure', [Event_Outcome.DENIED]: 'denied' } as const;
 type OutcomeNumber = keyof typeof OUTCOMES;
+const SEVERITIES = {
+  [Event_Severity.UNSPECIFIED]: 'normal',
+  [Event_Severity.NORMAL]: 'normal',
+  [Event_Severity.WARNING]: 'warning',
+  [Event_Severity.CRITICAL]: 'critical',
+} as const;
+type SeverityNumber = keyof typeof SEVERITIES;
+
+/** Of the CADF taxonomy. What was acted on is named by the second word of the action. */
+const INITIATOR_TYPE = 'service/security/account/serviceid';
+const targetType = (action: string): string => `data/security/${action.split('.')[1]}`;
 
 const check = (ok: boolean, field: string, rule: string): void => {
   if (!ok) throw invalid(`event.${field}`, rule);
@@ -38,6 +49,12 @@ const checkEvent = (event: Event): void => {
   check(event.code >= 0 && event.code <= 16, 'code', 'must be a gRPC status code');
   check(/^[A-Z0-9_]{0,63}$/.test(event.reason), 'reason', 'must be at most 63 characters of A-Z, 0-9 and _');
   check(/^[A-Za-z0-9._-]{0,64}$/.test(event.correlationId), 'correlation_id', 'must be at most 64 characters of a-z, A-Z, 0-9, ., _ and -');
+  check(event.severity in SEVERITIES, 'severity', 'must be NORMAL, WARNING or CRITICAL');
+  check(/^([0-9a-f]{32})?$/.test(event.traceId), 'trace_id', 'must be 32 lower-case hexadecimal digits or empty');
+  check(/^([0-9a-f]{64})?$/.test(event.credentialId), 'credential_id', 'must be 64 lower-case hexadecimal digits or empty');
+  const { instance = '', version = '' } = event.observer ?? {};
+  check(/^[A-Za-z0-9.-]{0,128}$/.test(instance), 'observer.instance', 'must be at most 128 letters, digits, dots and hyphens');
+  check(/^[A-Za-z0-9.+-]{0,64}$/.test(version), 'observer.version', 'must be at most 64 letters, digits, dots, plus signs and hyphens');
   check(short(event.sourceAddress, 64), 'source_address', 'must be at most 64 characters, none a control character');
   check(event.attributes.size <= 16, 'attributes', 'must be at most 16');
   let characters = 0;
@@ -61,12 +78,16 @@ export interface Draft {
   event: Event;
   source: SpiffeId;
   /**
-   * What the log stores, but for index, time and private fields: the same for the same event, however often it is sent. Members of
-   * canonical JSON in three parts, since keys are sorted: private fields come after the head, and the time of the record before the tail.
+   * What the log stores, but for index, time and private fields. Members of canonical JSON in three parts, since keys are sorted: private
+   * fields come after the head, and the time of the record before the tail.
    */
   head: string;
   middle: string;
   tail: string;
+  /**
+   * Of what makes two events the same: all but the process that tells of it, since another one may have to send it again, and private fields,
+   * since it would confirm a guess of one that was erased.
+   */
   digest: Buffer;
 }
 
@@ -75,19 +96,34 @@ const lean = (object: Record<string, string | undefined>) => Object.fromEntries(
 
 export const draftOf = (event: Event, source: SpiffeId): Draft => {
   checkEvent(event);
-  const head = members({
+  const who = members({
     id: event.eventId,
     eventTime: event.occurTime?.toISOString(),
+    eventType: event.outcome === Event_Outcome.DENIED ? 'control' : 'activity',
     action: event.action,
-    outcome: OUTCOMES[event.outcome as OutcomeNumber],
-    initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf }),
-    observer: { id: source },
+    dataEvent: event.dataEvent,
+    initiator: {
+      ...lean({ id: event.principal, onBehalfOf: event.onBehalfOf, typeURI: INITIATOR_TYPE }),
+      ...(event.credentialId === '' ? {} : { credential: { id: event.credentialId, type: 'x509-svid' } }),
+    },
     ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
     ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
   });
-  const middle = event.code === 0 ? '' : `${members({ reason: { code: event.code, type: event.reason } })},`;
-  const tail = members({ schema: SCHEMA, target: lean({ name: event.resource, instance: event.instanceUid }) });
-  return { event, source, head, middle, tail, digest: hash('sha256', `{${head},${middle}${tail}}`, 'buffer') };
+  const { instance = '', version = '' } = event.observer ?? {};
+  const observer = members({ observer: lean({ id: source, instance, version }) });
+  const outcome = members({ outcome: OUTCOMES[event.outcome as OutcomeNumber] });
+  const middle = members({
+    readOnly: event.readOnly,
+    ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
+  });
+  const tail = members({
+    schema: SCHEMA,
+    severity: SEVERITIES[event.severity as SeverityNumber],
+    target: lean({ name: event.resource, instance: event.instanceUid, typeURI: targetType(event.action) }),
+    ...(event.traceId === '' ? {} : { traceId: event.traceId }),
+  });
+  const digest = hash('sha256', `{${who},${outcome},${middle},${tail}}`, 'buffer');
+  return { event, source, head: `${who},${observer},${outcome}`, middle, tail, digest };
 };
 
 /** Of an object in canonical JSON, without its braces. */
@@ -102,7 +138,7 @@ const canonical = (value: unknown): string => {
 /** The bytes whose hash is in the tree. */
 export const leafOf = ({ head, middle, tail }: Draft, recordTime: Date, openings: readonly Opening[]): Buffer => {
   const hidden = openings.length === 0 ? '' : `"private":{${openings.map(commitmentText).join(',')}},`;
-  const leaf = Buffer.from(`{${head},${hidden}${middle}"recordTime":"${recordTime.toISOString()}",${tail}}`, 'utf8');
+  const leaf = Buffer.from(`{${head},${hidden}${middle},"recordTime":"${recordTime.toISOString()}",${tail}}`, 'utf8');
   if (leaf.length > MAX_LEAF_BYTES) throw invalid('event', `has ${leaf.length} bytes as an entry; at most ${MAX_LEAF_BYTES} are taken`);
   return leaf;
 };
@@ -112,15 +148,25 @@ interface LeafJson {
   eventTime: string;
   action: string;
   outcome: string;
-  initiator: { id: string; onBehalfOf?: string };
+  dataEvent: boolean;
+  readOnly: boolean;
+  severity: string;
+  initiator: { id: string; onBehalfOf?: string; credential?: { id: string } };
+  observer: { id: string; instance?: string; version?: string };
+  recordTime: string;
+  private?: Record<string, string>;
   target: { name?: string; instance?: string };
   reason?: { code: number; type: string };
   correlationId?: string;
+  traceId?: string;
   attributes?: Record<string, string>;
-  private?: Record<string, string>;
-  recordTime: string;
-  observer: { id: string };
 }
+
+const SEVERITIES_OF: Readonly<Record<string, Event_Severity>> = {
+  normal: Event_Severity.NORMAL,
+  warning: Event_Severity.WARNING,
+  critical: Event_Severity.CRITICAL,
+};
 
 /** What a leaf says beyond the event: who sent it, when the log took it, and the commitments to private fields, by field. */
 export const recordOfLeaf = (leaf: Buffer): { source: string; recordTime: Date; commitments: Map<string, Buffer> } => {
@@ -147,5 +193,11 @@ export const eventOfLeaf = (leaf: Buffer): Event => {
     onBehalfOf: json.initiator.onBehalfOf ?? '',
     sourceAddress: '',
     attributes: new Map(Object.entries(json.attributes ?? {})),
+    severity: SEVERITIES_OF[json.severity] ?? Event_Severity.NORMAL,
+    traceId: json.traceId ?? '',
+    dataEvent: json.dataEvent,
+    readOnly: json.readOnly,
+    credentialId: json.initiator.credential?.id ?? '',
+    observer: { instance: json.observer.instance ?? '', version: json.observer.version ?? '' },
   };
 };

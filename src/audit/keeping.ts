@@ -4,7 +4,8 @@ import type { Auditor } from '../kernel/audit.ts';
 import type { Db } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import { openLoop } from '../kernel/loop.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
+import type { Sources } from './readers.ts';
 import { prune } from './retention.ts';
 import { forgetEventIds, makeRoom, selectDueRange } from './sql/ranges.ts';
 
@@ -17,6 +18,7 @@ const FORGET_AT_ONCE = 10_000;
 export interface KeepingOptions {
   db: Db;
   auditor: Auditor;
+  bindings: Sources | undefined;
   ownEvent: OwnEvent;
   log: Log;
 }
@@ -35,7 +37,7 @@ export const openKeeping = (options: KeepingOptions): AsyncDisposable => {
   };
   const pruneAll = async (signal: AbortSignal): Promise<void> => {
     for (let due = await selectDueRange(db.read); due && !signal.aborted; due = await selectDueRange(db.read))
-      await prune(options, due, (draft) => ownEvent('audit.range.prune', 'log', draft), signal);
+      await prune(options, due, (resource, facts) => ownEvent('audit.range.prune', resource, facts), signal);
   };
   const keep = async (signal: AbortSignal): Promise<number> => {
     await forgetAll(signal);

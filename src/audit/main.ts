@@ -1,6 +1,8 @@
 // The audit log process, wired top to bottom.
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
+import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { callersOf, isListed } from '../kernel/allowlist.ts';
 import type { Auditor } from '../kernel/audit.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
@@ -10,13 +12,17 @@ import { openOwnEvents } from '../kernel/own-event.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
+import { served } from '../kernel/table.ts';
 import { openTls } from '../kernel/tls.ts';
 import type { AuditAdmin } from './audit.ts';
 import { auditConfig } from './config.ts';
 import { draftOf } from './event.ts';
 import { openKeeping } from './keeping.ts';
+import { withNews } from './news.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
+import { authorizeReaders, openReaders } from './readers.ts';
 import { openSelfCheck } from './self-check.ts';
 import { registrations } from './service.ts';
 import { openWriter } from './writer.ts';
@@ -41,25 +47,27 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const seed = readKeyFile(config.signingKeyFile);
   const signer = openSigner(config.origin, seed);
   const outside = stack.use(openOutside(config.checkpointFiles, signer.verifier, log));
-  const writer = await openWriter(writerDb, signer, log, outside);
+  const { writer, news } = withNews(await openWriter(writerDb, signer, log, outside));
   const auditor: Auditor = {
     append: (events, deadline) => Promise.all(events.map((event) => writer.append(draftOf(event, self), deadline))),
   };
 
   const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
-  const ownEvent = openOwnEvents(self);
-  stack.use(openKeeping({ db, auditor, ownEvent, log }));
+  const wholeLog = callersOf('auditors', config.auditors, [served(AuditServiceService)]);
+  const readers = openReaders(db, config.bindings, (method, principal) => isListed(wholeLog.get(method) ?? new Set(), principal));
   const { verifier } = signer;
+  const { bindings } = config;
+  const ownEvent = openOwnEvents(self, OWN_ACTIONS);
+  stack.use(openKeeping({ db, auditor, bindings, ownEvent, log }));
   const selfCheck = stack.use(openSelfCheck({ db, writer, verifier, auditor, ownEvent, log, ...config.selfCheck }));
-  const audit: AuditAdmin = { db, writer, verifier, pages, auditor, selfCheck };
-  // The allowlist is all: who reads the log reads all of it.
+  const audit: AuditAdmin = { db, writer, auditor, news, readers, verifier, pages, selfCheck, bindings };
   stack.use(
     await serve({
       config,
       log,
       tls,
       registrations: registrations(audit),
-      authorize: async () => undefined,
+      authorize: authorizeReaders(readers),
       auditor,
       ready: async () => {
         await writer.current();

@@ -34,7 +34,9 @@ const isFoundAsItIs = (row: FoundRow): boolean => {
     row.on_behalf_of === event.onBehalfOf &&
     row.resource === event.resource &&
     row.correlation_id === event.correlationId &&
-    (row.instance_uid ?? '') === event.instanceUid
+    (row.instance_uid ?? '') === event.instanceUid &&
+    row.outcome === event.outcome &&
+    row.severity === event.severity
   );
 };
 

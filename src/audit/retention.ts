@@ -8,6 +8,7 @@ import { AppError } from '../kernel/errors.ts';
 import { etagOf } from '../kernel/etag.ts';
 import type { EntryDraft } from '../kernel/table.ts';
 import { append, EMPTY, rootOf, type Tree } from './merkle.ts';
+import { followBindings, type Sources } from './readers.ts';
 import { hashesOfTree, rehash } from './rehash.ts';
 import { dropRange, type DueRange, type PolicyRow } from './sql/ranges.ts';
 
@@ -47,15 +48,16 @@ const rootOfBodies = async (db: Db, { start_index: start, end_index: end }: DueR
   return rootOf(tree);
 };
 
-/** Removes the bodies of a partition that is due; `eventOf` makes the entry that is durable before. */
+/** Removes the bodies of a partition that is due; `eventOf` makes the entry that is durable before. What is made from bodies is made first. */
 export const prune = async (
-  { db, auditor }: { db: Db; auditor: Auditor },
+  { db, auditor, bindings }: { db: Db; auditor: Auditor; bindings: Sources | undefined },
   range: DueRange,
-  eventOf: (draft: EntryDraft) => Event,
+  eventOf: (resource: string, facts: EntryDraft) => Event,
   signal: AbortSignal,
 ): Promise<void> => {
   const root = await rootOfBodies(db, range, signal);
-  const attributes = { start: String(range.start_index), end: String(range.end_index), root: root.toString('base64') };
-  await auditor.append([eventOf({ action: 'audit.range.prune', resource: `log/${range.start_index}`, attributes })], Date.now() + 10_000);
+  if (bindings) await followBindings(db, bindings);
+  const attributes = { startIndex: String(range.start_index), endIndex: String(range.end_index), root: root.toString('base64') };
+  await auditor.append([eventOf(`log/${range.start_index}`, { attributes })], Date.now() + 10_000);
   await db.transaction((tx) => dropRange(tx, range.start_index));
 };

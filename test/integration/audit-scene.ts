@@ -7,17 +7,20 @@ import { parseCheckpoint } from '../../src/audit/checkpoint.ts';
 import { draftOf } from '../../src/audit/event.ts';
 import { leafHash, rootFromInclusion } from '../../src/audit/merkle.ts';
 import { openNote, openSigner } from '../../src/audit/note.ts';
+import { OWN_ACTIONS } from '../../src/audit/own-actions.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { openSelfCheck, type SelfCheck } from '../../src/audit/self-check.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
 import { ROOT } from '../../src/dev/stack.ts';
 import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import type { Auditor } from '../../src/kernel/audit.ts';
+import type { Fact } from '../../src/kernel/facts.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import type { Log } from '../../src/kernel/log.ts';
 import { openOwnEvents } from '../../src/kernel/own-event.ts';
 import { pageTokens } from '../../src/kernel/page.ts';
 import type { Call } from '../../src/kernel/table.ts';
+import { READER, WHOLE_LOG } from '../support/audit-reader.ts';
 import { scratchDatabase, silentLog } from './scratch.ts';
 
 export const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
@@ -40,20 +43,18 @@ export const newEvent = (change: Partial<Event> = {}): Event =>
   });
 
 /** A call of the operator, as the steps hand it to a handler. */
-export const callOf = (action: string): Call => {
-  const call = {
-    principal: operator,
-    action,
-    resource: 'log',
-    correlationId: uuidv7(),
-    sourceAddress: '192.0.2.1',
-    deadline: soon(),
-    signal: new AbortController().signal,
-    facts: {},
-    annotate: (facts: Call['facts']) => void Object.assign(call.facts, facts),
-  };
-  return call as unknown as Call;
-};
+export const callOf = (action: string, facts: readonly Fact[] = []): Call => ({
+  ...READER,
+  row: { action, audit: 'write', facts },
+  action,
+  principal: operator,
+  sourceAddress: '192.0.2.1',
+  deadline: soon(),
+  facts: {},
+  annotate(more) {
+    Object.assign(this.facts, more);
+  },
+});
 
 /** With partitions of 256 entries. */
 export const newLog = async () => {
@@ -71,7 +72,7 @@ export const newLog = async () => {
       writer: one,
       verifier: signer.verifier,
       auditor: auditorOf(one),
-      ownEvent: openOwnEvents(self),
+      ownEvent: openOwnEvents(self, OWN_ACTIONS),
       log,
       entriesPerSecond: 1e6,
     });
@@ -80,6 +81,8 @@ export const newLog = async () => {
     writer: one,
     verifier: signer.verifier,
     pages: pageTokens(Buffer.alloc(32)),
+    ...WHOLE_LOG,
+    bindings: undefined,
     auditor: auditorOf(one),
     selfCheck: {
       status: () => ({ checkedSize: 0n, passSize: 0n, passEndTime: undefined, mismatch: undefined }),
@@ -111,7 +114,7 @@ export const daysAgo = async (days: number, work: () => Promise<void>): Promise<
 
 /** Proves an entry from nothing but its bytes and the verifier key. */
 export const proves = async (audit: AuditAdmin, index: bigint, leaf: Buffer): Promise<void> => {
-  const { hashes, checkpoint } = await getInclusionProof(audit, { index });
+  const { hashes, checkpoint } = await getInclusionProof(audit, { index }, READER);
   const signed = parseCheckpoint(openNote(checkpoint!.note, signer.verifier) ?? '');
   expect(rootFromInclusion(index, signed!.size, leafHash(leaf), hashes), `entry ${index}`).toEqual(signed?.root);
 };

@@ -5,6 +5,7 @@ import { ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_serv
 import type { Log } from '../../src/kernel/log.ts';
 import { metrics } from '../../src/kernel/metrics.ts';
 import { newLog, type AuditLog } from './audit-scene.ts';
+import { READER } from '../support/audit-reader.ts';
 import { silentLog } from './scratch.ts';
 
 /** What is put back after each change. */
@@ -71,7 +72,7 @@ describe('the check of itself', () => {
       expect(await found()).toBeGreaterThan(before);
     }
     const request = ListEntriesRequest.fromPartial({ action: 'audit.log.mismatch', minIndex: size });
-    const { entries } = await listEntries(log.auditOf(), request);
+    const { entries } = await listEntries(log.auditOf(), request, READER);
     expect(entries.at(-1)?.event).toMatchObject({ outcome: 2, code: 15, reason: 'DATA_CORRUPTED', resource: `log/${index ?? size - 1n}` });
     await restore();
   });

@@ -13,15 +13,13 @@ create table entries (
   principal text not null,
   on_behalf_of text not null,
   resource text not null,
-  correlation_id text not null,
-  instance_uid uuid
+  correlation_id text not null
 ) partition by range (index);
 create index entries_resource on entries (resource text_pattern_ops, index);
 create index entries_action on entries (action, index);
 create index entries_correlation on entries (correlation_id, index) where correlation_id <> '';
 create index entries_principal on entries (principal, index);
 create index entries_on_behalf_of on entries (on_behalf_of, index) where on_behalf_of <> '';
-create index entries_instance on entries (instance_uid, index) where instance_uid is not null;
 
 -- What opens the commitments in the leaves: a value and its key. A row that is deleted is a field that is erased.
 create table private_fields (

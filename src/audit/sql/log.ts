@@ -32,7 +32,10 @@ export interface NewEntry {
   onBehalfOf: string;
   resource: string;
   correlationId: string;
+  /** Empty if there is none. */
   instanceUid: string;
+  outcome: number;
+  severity: number;
   private: readonly Opening[];
 }
 
@@ -55,18 +58,21 @@ with state as (
   select e.source, e.id, $2 + e.n - 1, e.digest, $5
   from state, unnest($6::text[], $7::uuid[], $8::bytea[]) with ordinality as e (source, id, digest, n)
 ), added as (
-  insert into entries (index, source, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource, correlation_id, instance_uid)
-  select $2 + e.n - 1, e.source, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation, e.instance
-  from state, unnest($6::text[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::uuid[])
-    with ordinality as e (source, leaf, hash, action, principal, behalf, resource, correlation, instance, n)
+  insert into entries (index, source, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource, correlation_id, instance_uid,
+    outcome, severity)
+  select $2 + e.n - 1, e.source, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation,
+    nullif(e.instance, '')::uuid, e.outcome, e.severity
+  from state, unnest($6::text[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $19::text[],
+    $20::smallint[], $21::smallint[])
+    with ordinality as e (source, leaf, hash, action, principal, behalf, resource, correlation, instance, outcome, severity, n)
 ), hidden as (
   insert into private_fields (index, field, value, key)
-  select $2 + p.n, p.field, p.value, p.key from state, unnest($17::bigint[], $18::text[], $19::text[], $20::bytea[]) as p (n, field, value, key)
+  select $2 + p.n, p.field, p.value, p.key from state, unnest($22::bigint[], $23::text[], $24::text[], $25::bytea[]) as p (n, field, value, key)
 ), tiled as (
   insert into tiles (level, tile, hashes)
-  select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($21) as t (level int, tile bigint, hashes text)
+  select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($16) as t (level int, tile bigint, hashes text)
 ), signed as (
-  insert into checkpoints (size, root, note) select $3, $22, $23 from state
+  insert into checkpoints (size, root, note) select $3, $17, $18 from state
 )
 select size from state`;
 
@@ -92,14 +98,16 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     column((e) => e.onBehalfOf),
     column((e) => e.resource),
     column((e) => e.correlationId),
-    column((e) => e.instanceUid || null),
+    JSON.stringify(tiles),
+    root,
+    note,
+    column((e) => e.instanceUid),
+    column((e) => e.outcome),
+    column((e) => e.severity),
     hidden.map((each) => each.n),
     hidden.map((each) => each.field),
     hidden.map((each) => each.value),
     hidden.map((each) => each.key),
-    JSON.stringify(tiles),
-    root,
-    note,
   ];
   return (await db.query({ name: 'audit.appendBatch', text: APPEND, values })).length === 1;
 };
