@@ -14,6 +14,8 @@ const rows = SOURCES.flatMap(rowsOf);
 /** By action: the test that finds it in a log. */
 const FOUND_BY: Readonly<Record<string, string>> = {
   'audit.entry.tail.end': 'integration/audit-auditors.test.ts',
+  'audit.log.mismatch': 'integration/audit-self-check.test.ts',
+  'audit.range.prune': 'integration/audit-retention.test.ts',
   'keys.event.overdue': 'integration/key-events.test.ts',
   'keys.importjob.attempt': 'integration/import.test.ts',
   'keys.importjob.expire': 'integration/import-epochs.test.ts',

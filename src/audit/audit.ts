@@ -4,7 +4,8 @@ import type { Db } from '../kernel/db.ts';
 import type { PageTokens } from '../kernel/page.ts';
 import type { News } from './news.ts';
 import type { Verifier } from './note.ts';
-import type { Readers } from './readers.ts';
+import type { Readers, Sources } from './readers.ts';
+import type { SelfCheck } from './self-check.ts';
 import type { Writer } from './writer.ts';
 
 export interface Audit {
@@ -16,4 +17,11 @@ export interface Audit {
   readonly readers: Readers;
   readonly verifier: Verifier;
   readonly pages: PageTokens;
+}
+
+/** What the handlers of AuditAdminService have besides. */
+export interface AuditAdmin extends Audit {
+  readonly selfCheck: SelfCheck;
+  /** Whose entries tell of bindings. */
+  readonly bindings: Sources | undefined;
 }

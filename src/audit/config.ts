@@ -17,4 +17,6 @@ export const auditConfig = z.strictObject({
   checkpointFiles: z.array(fileSchema).default([]),
   /** Where all replicas of this log are, this one among them: one that does not write sends entries of its own to the one that does. */
   replicas: addressesSchema.optional(),
+  /** How fast the log hashes its own entries again. */
+  selfCheck: z.strictObject({ entriesPerSecond: z.int().min(100).max(1_000_000) }).default({ entriesPerSecond: 5_000 }),
 });

@@ -12,6 +12,7 @@ import { openClockWatch } from './clock.ts';
 import type { Signer } from './note.ts';
 import type { Outside } from './outside.ts';
 import { followState, loadState, type LogState } from './recovery.ts';
+import { makeRoom } from './sql/ranges.ts';
 import { releaseLease, renewLease, selectState, takeOver } from './sql/log.ts';
 
 const RENEW_MS = 1_000;
@@ -55,6 +56,7 @@ export const openLease = async ({ db, signer, log, outside }: LeaseOptions): Pro
     while (!stopped) {
       const { writer } = await selectState(db.read);
       if (writer !== null && writer !== owner) return undefined;
+      await makeRoom(db.read);
       // Verified first: a log that does not fit together gets no new writer.
       const verified = see(await loadState(db, signer, outside));
       const epoch = await takeOver(db.read, owner, { epoch: verified.epoch, size: verified.tree.size });

@@ -9,18 +9,22 @@ import { openServiceDb } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { ownIdentity, type SpiffeId } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { served } from '../kernel/table.ts';
 import { openTls } from '../kernel/tls.ts';
-import type { Audit } from './audit.ts';
+import type { AuditAdmin } from './audit.ts';
 import { auditConfig } from './config.ts';
 import { draftOf } from './event.ts';
+import { openKeeping } from './keeping.ts';
 import { withNews } from './news.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
 import { authorizeReaders, openReaders } from './readers.ts';
+import { openSelfCheck } from './self-check.ts';
 import { registrations } from './service.ts';
 import { openWriter, type Writer } from './writer.ts';
 
@@ -52,7 +56,12 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
   const wholeLog = callersOf('auditors', config.auditors, [served(AuditServiceService)]);
   const readers = openReaders(db, config.bindings, (method, principal) => isListed(wholeLog.get(method) ?? new Set(), principal));
-  const audit: Audit = { db, writer, auditor, news, readers, verifier: signer.verifier, pages };
+  const { verifier } = signer;
+  const { bindings } = config;
+  const ownEvent = openOwnEvents(self, OWN_ACTIONS);
+  stack.use(openKeeping({ db, auditor, bindings, ownEvent, log }));
+  const selfCheck = stack.use(openSelfCheck({ db, writer, verifier, auditor, ownEvent, log, ...config.selfCheck }));
+  const audit: AuditAdmin = { db, writer, auditor, news, readers, verifier, pages, selfCheck, bindings };
   stack.use(
     await serve({
       config,

@@ -42,3 +42,7 @@ export const inclusionProof = (db: Db, { tree, tails }: Grown, index: bigint): P
 /** The root that the log had at an earlier size. */
 export const rootAt = async (db: Db, { tails }: Pick<Grown, 'tails'>, size: bigint): Promise<Buffer> =>
   fold(await Promise.all(cover(0n, size).map(openHashes(db, tails))));
+
+/** A leaf's hash, also of an entry that has no body any more. */
+export const leafHashAt = (db: Db, { tails }: Pick<Grown, 'tails'>, index: bigint): Promise<Buffer> =>
+  openHashes(db, tails)({ level: 0, index });

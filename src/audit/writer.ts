@@ -11,6 +11,7 @@ import { checkpointText } from './checkpoint.ts';
 import { leafOf, type Draft } from './event.ts';
 import { openLease, type LeaseOptions } from './lease.ts';
 import { append, leafHash, rootOf, type Tree } from './merkle.ts';
+import { freshKeys, openingsOf } from './private.ts';
 import type { LogState } from './recovery.ts';
 import { appendBatch, selectKnown, type NewEntry } from './sql/log.ts';
 import { extend } from './tiles.ts';
@@ -43,7 +44,8 @@ export const openWriter = async (options: LeaseOptions): Promise<Writer> => {
   /** All of them or none. */
   const commit = async (drafts: readonly Draft[], before: LogState): Promise<void> => {
     const recordTime = new Date(Math.max(Date.now(), before.recordTime.getTime()));
-    const entries = drafts.map((draft) => entryOf(draft, recordTime));
+    const nextKey = freshKeys(drafts.length);
+    const entries = drafts.map((draft) => entryOf(draft, recordTime, nextKey));
     const hashes = entries.map((entry) => entry.leafHash);
     const tree = hashes.reduce<Tree>(append, before.tree);
     const { tails, full } = extend(before.tails, hashes);
@@ -132,8 +134,9 @@ const answer = (draft: Draft, found: Place | undefined): Result => {
   return new AppError('EVENT_ID_REUSED', `event ${eventId} is in the log with other content`, { metadata: { eventId } });
 };
 
-const entryOf = (draft: Draft, recordTime: Date): NewEntry => {
-  const leaf = leafOf(draft, recordTime);
+const entryOf = (draft: Draft, recordTime: Date, nextKey: () => Buffer): NewEntry => {
+  const openings = openingsOf(draft.event, nextKey);
+  const leaf = leafOf(draft, recordTime, openings);
   const { event, source, digest } = draft;
   const { eventId, action, principal, onBehalfOf, resource, correlationId, instanceUid, outcome } = event;
   const hash = leafHash(leaf);
@@ -152,5 +155,6 @@ const entryOf = (draft: Draft, recordTime: Date): NewEntry => {
     instanceUid,
     outcome,
     severity,
+    private: openings,
   };
 };

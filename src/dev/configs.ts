@@ -55,6 +55,9 @@ const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   allow: {
     'strongroom.audit.v1.AuditWriterService': [store, keys, audit, worker],
     'strongroom.audit.v1.AuditService': [auditor],
+    'strongroom.audit.v1.AuditAdminService': [operator],
+    'strongroom.audit.v1.AuditAdminService/GetRetentionPolicy': [operator, auditor],
+    'strongroom.audit.v1.AuditAdminService/GetLogStatus': [operator, auditor],
     // Auditors of instances as well; who they are is known from the store's bindings.
     ...Object.fromEntries(READING.map((name) => [`strongroom.audit.v1.AuditService/${name}`, ['*']])),
   },

@@ -34,6 +34,11 @@ export const metrics = {
     name: 'strongroom_audit_clock_skew_seconds',
     help: 'How far the clock of record times is from that of the database, or behind the newest entry',
   }),
+  auditChecked: new Counter({ name: 'strongroom_audit_checked_entries_total', help: 'Entries that the audit log has hashed again' }),
+  auditMismatches: new Counter({
+    name: 'strongroom_audit_mismatches_total',
+    help: 'Entries, tiles and roots of the audit log that are not what was written',
+  }),
   auditDropped: new Counter({
     name: 'strongroom_audit_dropped_attributes_total',
     help: 'Attributes that were left out of audit entries, because their action does not list them',

@@ -121,6 +121,11 @@ audit.v1.AuditService/GetLogStatistics                -        -       -      - 
 audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetCheckpoint                   -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetInclusionProof               -        -       -      -        -   -    -         yes     -     -    yes    -     yes
+audit.v1.AuditAdminService/EraseFields                yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/GetRetentionPolicy         yes      -       -      -        -   -    -         yes     -     -    -      -     -
+audit.v1.AuditAdminService/SetRetentionPolicy         yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/PruneEntries               yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/GetLogStatus               yes      -       -      -        -   -    -         yes     -     -    -      -     -
 `;
 
 const [header = [], ...lines] = MATRIX.trim()

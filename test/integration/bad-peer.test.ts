@@ -117,12 +117,15 @@ describe('every RPC', () => {
     keyAdmin: connect('keys', materialOf(stack, 'operator')),
     audit: connect('audit', materialOf(stack, 'auditor')),
     'audit.v1.AuditWriterService/AppendEvents': connect('audit', materialOf(stack, 'store')),
+    auditAdmin: connect('audit', materialOf(stack, 'operator')),
   };
   // Key rings and root keys are administered by people, scopes used by services.
   const administered = (name: string) => /keys\.v1\.(KeyRing|Key|KeyVersion|Grant|Import)Service/.test(name);
+  const callerFor = (name: string, service: Service): string =>
+    administered(name) ? 'keyAdmin' : name.includes('.AuditAdminService/') ? 'auditAdmin' : service;
   const all = rpcs().map(({ name, service }) => ({
     name,
-    client: callerOf[name.replace('strongroom.', '')] ?? callerOf[administered(name) ? 'keyAdmin' : service]!,
+    client: callerOf[name.replace('strongroom.', '')] ?? callerOf[callerFor(name, service)]!,
   }));
 
   it.each([
@@ -165,6 +168,9 @@ describe('every RPC', () => {
       'GetEntry',
       'GetCheckpoint',
       'GetInclusionProof',
+      'GetRetentionPolicy',
+      'PruneEntries',
+      'GetLogStatus',
       'GetLogStatistics',
     ];
     for (const { name, client } of all) {

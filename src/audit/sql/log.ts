@@ -1,7 +1,8 @@
-// The writer's tables: log_state, entries, tiles, checkpoints. A batch is one statement, so one round trip and one commit.
+// The writer's tables: log_state, entries, private_fields, event_ids, tiles, checkpoints. A batch is one statement, so one round trip and one commit.
 import type { Queryable } from '../../kernel/db.ts';
+import type { Opening } from '../private.ts';
 import type { Tile } from '../tiles.ts';
-import { packBytes, packSmallInts, packTexts, packUuids } from './packed.ts';
+import { packBigInts, packBytes, packSmallInts, packTexts, packUuids } from './packed.ts';
 
 export interface StateRow {
   writer_epoch: bigint;
@@ -58,6 +59,7 @@ export interface NewEntry {
   instanceUid: string;
   outcome: number;
   severity: number;
+  private: readonly Opening[];
 }
 
 export interface Batch {
@@ -74,14 +76,21 @@ export interface Batch {
 const APPEND = `
 with state as (
   update log_state set size = $3, frontier = $4, record_time = $5, ${LEASE} where writer_epoch = $1 and size = $2 returning size
+), known as (
+  insert into event_ids (source, event_id, index, event_digest, record_time)
+  select e.source, e.id, $2 + e.n - 1, e.digest, $5
+  from state, unnest($6::text[], $7::uuid[], $8::bytea[]) with ordinality as e (source, id, digest, n)
 ), added as (
-  insert into entries (index, source, event_id, event_digest, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource,
-    correlation_id, instance_uid, outcome, severity)
-  select $2 + e.n - 1, e.source, e.id, e.digest, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation,
+  insert into entries (index, source, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource, correlation_id, instance_uid,
+    outcome, severity)
+  select $2 + e.n - 1, e.source, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation,
     nullif(e.instance, '')::uuid, e.outcome, e.severity
-  from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-    $19::text[], $20::smallint[], $21::smallint[])
-    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, instance, outcome, severity, n)
+  from state, unnest($6::text[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $19::text[],
+    $20::smallint[], $21::smallint[])
+    with ordinality as e (source, leaf, hash, action, principal, behalf, resource, correlation, instance, outcome, severity, n)
+), hidden as (
+  insert into private_fields (index, field, value, key)
+  select $2 + p.n, p.field, p.value, p.key from state, unnest($22::bigint[], $23::text[], $24::text[], $25::bytea[]) as p (n, field, value, key)
 ), tiled as (
   insert into tiles (level, tile, hashes)
   select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($16) as t (level int, tile bigint, hashes text)
@@ -93,6 +102,7 @@ select size from state`;
 /** False if another writer has taken over. Throws 23505 if an event id is there already. */
 export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean> => {
   const { entries } = batch;
+  const hidden = entries.flatMap((entry, n) => entry.private.map((opening) => ({ n, ...opening })));
   const tiles = batch.tiles.map((t) => ({ level: t.level, tile: String(t.tile), hashes: t.hashes.toString('base64') }));
   const { size, root, note } = batch.checkpoint;
   const values = [
@@ -117,6 +127,10 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     packTexts(entries, (e) => e.instanceUid),
     packSmallInts(entries, (e) => e.outcome),
     packSmallInts(entries, (e) => e.severity),
+    packBigInts(hidden, (each) => each.n),
+    packTexts(hidden, (each) => each.field),
+    packTexts(hidden, (each) => each.value),
+    packBytes(hidden, (each) => each.key),
   ];
   return (await db.query({ name: 'audit.appendBatch', text: APPEND, values })).length === 1;
 };
@@ -129,7 +143,7 @@ export interface Known {
 }
 
 export const selectKnown = (db: Queryable, events: readonly { source: string; eventId: string }[]): Promise<Known[]> => {
-  const text = `select e.source, e.event_id, e.event_digest, e.index from entries e
+  const text = `select e.source, e.event_id, e.event_digest, e.index from event_ids e
     join unnest($1::text[], $2::uuid[]) as asked (source, event_id) using (source, event_id)`;
   return db.query<Known>({ name: 'audit.selectKnown', text, values: [events.map((e) => e.source), events.map((e) => e.eventId)] });
 };

@@ -2,7 +2,7 @@
 // quote escaped. Pure.
 
 /** Object ids of the element types, fixed in PostgreSQL's catalogue. */
-const TYPES = { bytea: 17, smallint: 21, text: 25, uuid: 2950 } as const;
+const TYPES = { bytea: 17, bigint: 20, smallint: 21, text: 25, uuid: 2950 } as const;
 /** Dimensions, a flag for nulls, the element type, then length and lower bound of the one dimension. */
 const HEADER_BYTES = 20;
 
@@ -36,6 +36,11 @@ export const packTexts = packer<string>({
   write: (to, text, at) => void to.write(text, at),
 });
 export const packBytes = packer<Buffer>({ type: 'bytea', size: (bytes) => bytes.length, write: (to, bytes, at) => to.set(bytes, at) });
+export const packBigInts = packer<number>({
+  type: 'bigint',
+  size: () => 8,
+  write: (to, value, at) => void to.writeBigInt64BE(BigInt(value), at),
+});
 export const packSmallInts = packer<number>({ type: 'smallint', size: () => 2, write: (to, value, at) => void to.writeInt16BE(value, at) });
 export const packUuids = packer<string>({
   type: 'uuid',
