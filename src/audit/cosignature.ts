@@ -53,7 +53,9 @@ const mlDsaCosigner = (name: string, key: Buffer): Verifier => {
     key,
     timed((text, time, signature) => {
       const checkpoint = parseCheckpoint(text);
-      return checkpoint !== undefined && isShort(checkpoint.origin) && verify(null, mlDsaMessage(name, time, checkpoint), publicKey, signature);
+      return (
+        checkpoint !== undefined && isShort(checkpoint.origin) && verify(null, mlDsaMessage(name, time, checkpoint), publicKey, signature)
+      );
     }),
   );
 };

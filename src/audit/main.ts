@@ -1,23 +1,30 @@
 // The audit log process, wired top to bottom.
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
-import type { Auditor } from '../kernel/audit.ts';
+import type { Auditor, Event } from '../kernel/audit.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import type { Audit } from './audit.ts';
 import { auditConfig } from './config.ts';
+import { openMlDsaCosigner } from './cosignature.ts';
 import { draftOf } from './event.ts';
+import { serveTiles } from './http.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
+import { openPublication } from './publication.ts';
 import { registrations } from './service.ts';
+import { openWitnesses } from './witness.ts';
 import { openWriter } from './writer.ts';
 
+/** How long a reader of entries waits for his own entry. */
+const ENTRY_MS = 5_000;
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
 export const migrate = (configFile: string): Promise<void> => runMigrations(configFile, MIGRATIONS);
@@ -36,15 +43,18 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const writerDb = openServiceDb({ ...config.database, poolSize: 2 }, log);
   stack.defer(() => writerDb.close());
   const seed = readKeyFile(config.signingKeyFile);
-  const signer = openSigner(config.origin, seed);
-  const outside = stack.use(openOutside(config.checkpointFiles, signer.verifier, log));
+  const keyOf = (file: string | undefined) => (file === undefined ? undefined : readKeyFile(file));
+  const signer = openSigner(config.origin, seed, keyOf(config.formerSigningKeyFile));
+  const mlDsaSeed = keyOf(config.mlDsaKeyFile);
+  const publication = openPublication(signer, mlDsaSeed && openMlDsaCosigner(config.origin, mlDsaSeed), config.witnesses);
+  const outside = stack.use(openOutside(config.checkpointFiles, signer.verifiers, log));
   const writer = await openWriter(writerDb, signer, log, outside);
   const auditor: Auditor = {
     append: (events, deadline) => Promise.all(events.map((event) => writer.append(draftOf(event, self), deadline))),
   };
 
   const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
-  const audit: Audit = { db, writer, verifier: signer.verifier, pages };
+  const audit: Audit = { db, writer, verifier: signer.verifier, publication, pages };
   // The allowlist is all: who reads the log reads all of it.
   stack.use(
     await serve({
@@ -60,6 +70,32 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       },
     }),
   );
-  log.info({ resource: signer.verifier.text }, 'checkpoints are signed with this key');
+  for (const { text } of publication.verifiers) log.info({ resource: text }, 'checkpoints are signed with this key');
+  const ownEvent = openOwnEvents(self);
+  const record = (event: Event) => auditor.append([event], Date.now() + ENTRY_MS);
+  if (config.tiles)
+    stack.use(
+      await serveTiles({
+        config: config.tiles,
+        trustDomain: config.trustDomain,
+        tls,
+        log,
+        audit,
+        record: (principal, sourceAddress, resource, draft) =>
+          record({ ...ownEvent('audit.bundle.read', resource, draft), principal, sourceAddress }),
+      }),
+    );
+  if (config.witnesses) {
+    const alarm = (name: string, what: string) =>
+      record(
+        ownEvent('audit.witness.alarm', `witnesses/${name}`, {
+          outcome: 'FAILURE',
+          code: 15,
+          reason: 'WITNESS_CONFLICT',
+          attributes: { what },
+        }),
+      );
+    stack.use(openWitnesses({ witnesses: config.witnesses, origin: config.origin, db, writer, publication, log, alarm })).kick();
+  }
   return stack.move();
 };

@@ -133,7 +133,7 @@ export const consistencyRanges = (first: bigint, second: bigint): Range[] => {
 
 /** Whether a consistency proof leads to both roots (RFC 9162, section 2.1.4.2). */
 export const isConsistent = (first: Sized, second: Sized, proof: readonly Buffer[]): boolean => {
-  if (first.size < 0n || first.size > second.size || proof.some((hash) => hash.length !== HASH_BYTES)) return false;
+  if (first.size < 0n || first.size > second.size || proof.some(({ length }) => length !== HASH_BYTES)) return false;
   if (first.size === 0n) return proof.length === 0 && first.root.equals(EMPTY_ROOT);
   if (first.size === second.size) return proof.length === 0 && first.root.equals(second.root);
   // A first tree that is perfect is itself the lowest hash.
@@ -142,17 +142,17 @@ export const isConsistent = (first: Sized, second: Sized, proof: readonly Buffer
   let [fn, sn] = [first.size - 1n, second.size - 1n];
   for (; fn & 1n; fn >>= 1n) sn >>= 1n;
   let [firstRoot, secondRoot] = [lowest, lowest];
-  for (const hash of others) {
+  for (const next of others) {
     if (sn === 0n) return false;
     if (fn & 1n || fn === sn) {
-      firstRoot = nodeHash(hash, firstRoot);
-      secondRoot = nodeHash(hash, secondRoot);
+      firstRoot = nodeHash(next, firstRoot);
+      secondRoot = nodeHash(next, secondRoot);
       while (!(fn & 1n) && fn !== 0n) {
         fn >>= 1n;
         sn >>= 1n;
       }
     } else {
-      secondRoot = nodeHash(secondRoot, hash);
+      secondRoot = nodeHash(secondRoot, next);
     }
     fn >>= 1n;
     sn >>= 1n;

@@ -1,8 +1,8 @@
 // Rows as messages.
 import type { Checkpoint, Entry } from '../gen/strongroom/audit/v1/audit_service.ts';
+import type { Audit } from './audit.ts';
 import { eventOfLeaf } from './event.ts';
-import type { Verifier } from './note.ts';
-import type { LogState } from './recovery.ts';
+import type { Signed } from './publication.ts';
 import type { EntryRow } from './sql/entries.ts';
 
 export const toEntry = (row: EntryRow): Entry => ({
@@ -14,9 +14,11 @@ export const toEntry = (row: EntryRow): Entry => ({
   leafHash: row.leaf_hash,
 });
 
-export const toCheckpoint = ({ checkpoint }: LogState, verifier: Verifier): Checkpoint => ({
-  treeSize: checkpoint.size,
-  rootHash: checkpoint.root,
-  note: checkpoint.note,
+export const toCheckpoint = ({ verifier, publication }: Audit, { size, root, note }: Signed): Checkpoint => ({
+  treeSize: size,
+  rootHash: root,
+  note,
   verifierKey: verifier.text,
+  verifierKeys: publication.verifiers.map(({ text }) => text),
+  policy: publication.policy,
 });

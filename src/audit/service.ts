@@ -4,12 +4,15 @@ import { AuditWriterServiceService } from '../gen/strongroom/audit/v1/audit_writ
 import { METADATA_LIMITS as metadata, register, type Call, type Registration } from '../kernel/table.ts';
 import type { Audit } from './audit.ts';
 import { appendEvents } from './rpc/append-events.ts';
+import { exportLog } from './rpc/export-log.ts';
 import { getCheckpoint } from './rpc/get-checkpoint.ts';
+import { getConsistencyProof } from './rpc/get-consistency-proof.ts';
 import { getEntry } from './rpc/get-entry.ts';
 import { getInclusionProof } from './rpc/get-inclusion-proof.ts';
 import { listEntries } from './rpc/list-entries.ts';
 
 const ingest = { requestBytes: 4 * 1024 * 1024, deadlineMs: 10_000 };
+const exported = { requestBytes: 1024, longestMs: 10 * 60_000 };
 const log = () => ({ name: 'log' });
 
 export const registrations = (audit: Audit): Registration[] => {
@@ -46,6 +49,20 @@ export const registrations = (audit: Audit): Registration[] => {
         audit: 'read',
         limits: metadata,
         handler: run(getInclusionProof),
+      },
+      getConsistencyProof: {
+        action: 'audit.consistency.read',
+        resource: log,
+        audit: 'read',
+        limits: metadata,
+        handler: run(getConsistencyProof),
+      },
+      exportLog: {
+        action: 'audit.log.export',
+        resource: log,
+        audit: 'read',
+        limits: exported,
+        handler: (request) => exportLog(audit, request),
       },
     }),
   ];

@@ -29,6 +29,15 @@ export const metrics = {
     help: 'Entries per committed batch',
     buckets: [1, 4, 16, 64, 256, 1024],
   }),
+  witnessRequests: new Counter({
+    name: 'strongroom_witness_requests_total',
+    help: 'Checkpoints sent to witnesses, by result',
+    labelNames: ['result'],
+  }),
+  cosignedSize: new Gauge({
+    name: 'strongroom_cosigned_size',
+    help: 'Entries under the newest checkpoint that the witnesses have cosigned',
+  }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
   purgeLag: new Gauge({
     name: 'strongroom_purge_lag_seconds',

@@ -118,6 +118,8 @@ audit.v1.AuditService/ListEntries                     -        -       -      - 
 audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -
 audit.v1.AuditService/GetCheckpoint                   -        -       -      -        -   -    -         yes     -     -    -      -
 audit.v1.AuditService/GetInclusionProof               -        -       -      -        -   -    -         yes     -     -    yes    -
+audit.v1.AuditService/GetConsistencyProof             -        -       -      -        -   -    -         yes     -     -    -      -
+audit.v1.AuditService/ExportLog                       -        -       -      -        -   -    -         yes     -     -    -      -
 `;
 
 const [header = [], ...lines] = MATRIX.trim()

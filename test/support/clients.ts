@@ -135,6 +135,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     imports: unary(keys, ImportServiceService),
     scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
+    exportLog: stream(audit, AuditServiceService.exportLog),
     auditWriter: unary(audit, AuditWriterServiceService),
     health: {
       store: unary(store, HealthService),
