@@ -70,7 +70,7 @@ export const parseCosigner = (text: string): Verifier | undefined => {
 export interface Cosigner {
   readonly verifier: Verifier;
   /** The line for a checkpoint at a time in seconds since 1970; 0 says nothing about there being a larger one. */
-  line(checkpoint: Checkpoint, time: bigint): string;
+  readonly line: (checkpoint: Checkpoint, time: bigint) => string;
 }
 
 /** An ML-DSA-44 cosigner from the 32-byte seed of FIPS 204. */
