@@ -17,9 +17,9 @@ export interface Publication {
   /** C2SP tlog-policy. */
   readonly policy: string;
   /** The newest checkpoint with all signatures. */
-  newest(checkpoint: Sized): Signed;
+  readonly newest: (checkpoint: Sized) => Signed;
   /** An earlier one: its signatures say nothing of time. */
-  earlier(checkpoint: Sized): Signed;
+  readonly earlier: (checkpoint: Sized) => Signed;
 }
 
 export const openPublication = (signer: Signer, second?: Cosigner, witnesses: Witnesses = NO_WITNESSES): Publication => {

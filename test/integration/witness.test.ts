@@ -117,18 +117,18 @@ describe('a witness that does not do its work', () => {
     ['sends elsewhere', () => ({ status: 302, body: '' })],
   ];
 
-  it('keeps no append waiting, and no other witness: the quorum is reached without it', { timeout: 30_000 }, async () => {
+  it('keeps no append waiting, and no other witness: the quorum is reached without it', async () => {
     await using good = await openWitness('witness.example/good', signer.verifier);
     const bad = await Promise.all(
       nonsense.map(async ([, intervene], i) => Object.assign(await openWitness(`witness.example/bad${i}`, signer.verifier), { intervene })),
     );
     {
+      const before = await cosigned();
       await using publisher = publish([good, ...bad], 1);
       const began = performance.now();
       for (let i = 0; i < 20; i++) await log.grow(1);
       expect(performance.now() - began).toBeLessThan(2_000);
-      const size = (await log.writer.current()).checkpoint.size;
-      await vi.waitFor(async () => expect(await cosigned()).toBe(size), { timeout: 15_000, interval: 100 });
+      await vi.waitFor(async () => expect(await cosigned()).toBeGreaterThan(before), { timeout: 5_000, interval: 50 });
       expect(await cosigners([good, ...bad])).toEqual([signer.verifier.name, good.verifier.name]);
       expect(publisher.alarms).toEqual([]);
     }

@@ -1,7 +1,7 @@
 // A folder with a log in the layout of C2SP tlog-tiles. A file is there whole or not at all, and a checkpoint only when all that it covers
 // is there, on stable storage.
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HASH_BYTES } from '../merkle.ts';
 import { splitTile, TILE_WIDTH } from '../tiles.ts';
@@ -11,23 +11,30 @@ export interface Archive {
   has(piece: Piece): boolean;
   /** Of a tile that is there. */
   hashes(piece: Piece): Promise<Buffer[]>;
-  write(piece: Piece, content: Buffer): Promise<void>;
+  /** In this order. */
+  write(pieces: readonly (readonly [Piece, Buffer])[]): Promise<void>;
   /** The note of the newest checkpoint. */
   checkpoint(): Promise<string | undefined>;
   /** The last step. Removes what was partial at the size before and is full now. */
   finish(note: string, before: bigint, size: bigint): Promise<void>;
 }
 
-const writeWhole = async (file: string, content: string | Buffer): Promise<void> => {
-  const fresh = `${file}.${process.pid}.new`;
-  const handle = await open(fresh, 'w', 0o640);
+/** Each is there whole or not at all, and none before those that stand before it. */
+const writeWhole = async (files: readonly (readonly [string, string | Buffer])[]): Promise<void> => {
+  const fresh = (file: string) => `${file}.${process.pid}.new`;
+  const handles: FileHandle[] = [];
   try {
-    await handle.writeFile(content);
-    await handle.sync();
+    for (const [file, content] of files) {
+      const handle = await open(fresh(file), 'w', 0o640);
+      handles.push(handle);
+      await handle.writeFile(content);
+    }
+    // After the others: the first of them waits for the disk, which then has most of the rest too.
+    await Promise.all(handles.map((handle) => handle.sync()));
   } finally {
-    await handle.close();
+    await Promise.all(handles.map((handle) => handle.close()));
   }
-  await rename(fresh, file);
+  for (const [file] of files) await rename(fresh(file), file);
 };
 
 const syncFolder = async (folder: string): Promise<void> => {
@@ -61,9 +68,9 @@ export const openArchive = async (root: string): Promise<Archive> => {
         throw new Error(`${file(piece)} has ${bytes.length} bytes; remove it, and export again`);
       return splitTile(bytes);
     },
-    write: async (piece, content) => {
-      await touch(dirname(file(piece)));
-      await writeWhole(file(piece), content);
+    write: async (pieces) => {
+      for (const [piece] of pieces) await touch(dirname(file(piece)));
+      await writeWhole(pieces.map(([piece, content]) => [file(piece), content]));
     },
     checkpoint: () =>
       readFile(join(root, 'checkpoint'), 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -72,7 +79,7 @@ export const openArchive = async (root: string): Promise<Archive> => {
       }),
     finish: async (note, before, size) => {
       for (const folder of touched) await syncFolder(folder);
-      await writeWhole(join(root, 'checkpoint'), note);
+      await writeWhole([[join(root, 'checkpoint'), note]]);
       await syncFolder(root);
       const there = new Set(partialPieces(size).map(pathOf));
       for (const piece of partialPieces(before)) {

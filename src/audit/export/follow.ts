@@ -9,8 +9,8 @@ import { parsePath, partialPieces, splitBundle, type Piece } from '../tlog-tiles
 import type { Archive } from './archive.ts';
 
 const WIDTH = BigInt(TILE_WIDTH);
-/** Bundles that are written at once: their durable writes share the disk. */
-const BATCH = 32;
+/** Tiles that are written at once: durable writes wait for the disk, and share their wait. */
+const BATCH = 128;
 
 export interface Follower {
   /** What is complete in the folder. */
@@ -62,12 +62,16 @@ export const openFollower = async (archive: Archive, known: readonly Verifier[])
   let tails = await loadTails(archive, full);
   let bundle: { piece: Piece; content: Buffer | undefined } | undefined;
   let waiting: { before: [Piece, Buffer][]; after: [Piece, Buffer][] } = { before: [], after: [] };
+  let writing = Promise.resolve();
 
-  /** A tile of level 0 tells that all before it is there, so those come second. */
+  /** A tile of level 0 tells that all before it is there, so those come second. The next files come in while these are written. */
   const flush = async (): Promise<void> => {
     const { before: first, after } = waiting;
     waiting = { before: [], after: [] };
-    for (const part of [first, after]) await Promise.all(part.map(([piece, content]) => archive.write(piece, content)));
+    await writing;
+    writing = archive.write([...first, ...after]);
+    // Its failure is found by the next write.
+    writing.catch(() => undefined);
   };
 
   const takeLeaves = (piece: Piece, content: Buffer): void => {
@@ -96,6 +100,7 @@ export const openFollower = async (archive: Archive, known: readonly Verifier[])
     for (const piece of partialPieces(size))
       if (piece.level !== 'entries') waiting.after.push([piece, Buffer.concat(tails[piece.level]?.hashes ?? [])]);
     await flush();
+    await writing;
     if (before && (before.size > size || !(await rootInArchive(archive, tails, before.size)).equals(before.root)))
       throw new Error(`the log does not continue the checkpoint of size ${before.size} in the folder; keep the folder as evidence`);
     await archive.finish(signed, before?.size ?? 0n, size);
