@@ -158,7 +158,7 @@ describe('every RPC', () => {
       'GetConsistencyProof',
     ];
     for (const { name, client } of all) {
-      // A stream that has nothing to say does not end; what it answers is tested where there is something.
+      // Not every stream ends, and what streams answer is tested where there is something.
       if (/\/(WatchKeyEvents|ExportLog)$/.test(name)) continue;
       if ([...withoutArguments, 'GetMasterKeyStatus'].includes(name.split('/')[1]!)) await callRaw(client, `/${name}`, Buffer.alloc(0));
       else {
