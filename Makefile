@@ -63,7 +63,7 @@ breaking: gen
 	buf breaking --against ".git#ref=$$base"
 test: gen ## all tests, on a stack of their own
 	@node node_modules/vitest/vitest.mjs run $(ARGS)
-bench: gen ## measures, on a stack of its own; BENCH=purge, revocation or rotation measures that
+bench: gen ## measures, on a stack of its own; BENCH=purge, revocation, rotation or export measures that
 	@node bench/$(or $(BENCH),main).ts $(ARGS)
 drill: gen ## purges, restores every backup in a scratch stack, and shows what comes back
 	@node src/dev/drill/main.ts
