@@ -15,10 +15,10 @@ const cosignerSchema = z.string().transform((text, context): Verifier => {
 const witnessSchema = z
   .strictObject({
     /** What the policy calls it. */
-    name: z.string().regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 characters without a space'),
+    name: z.string().regex(/^[\x21-\x7e]{1,64}$/, { error: 'must be 1 to 64 characters without a space', abort: true }),
     verifierKey: cosignerSchema,
     /** Submission prefix; `add-checkpoint` comes after it. */
-    url: z.url({ protocol: /^https?$/ }),
+    url: z.url({ protocol: /^https?$/, error: 'must begin with http:// or https://', abort: true }),
   })
   .transform(({ name, verifierKey, url }) => ({ name, verifier: verifierKey, url: url.replace(/\/+$/, '') }));
 

@@ -104,7 +104,10 @@ export const openWitnesses = (options: WitnessOptions): Loop => {
     await Promise.all(
       due.map(async (member) => {
         const asked = await ask(member, checkpoint, signal).catch((error: unknown): Asked => ({ failure: describe(error) }));
-        if (!signal.aborted) await handle(member, checkpoint, asked);
+        if (signal.aborted) return;
+        await handle(member, checkpoint, asked).catch((error: unknown) =>
+          log.warn({ resource: `witnesses/${member.name}`, error: describe(error) }, 'what a witness said could not be kept'),
+        );
       }),
     );
   };

@@ -1,7 +1,6 @@
 // litewitness, a witness that nobody here wrote, in Go: installed once, with a key in an ssh-agent of its own, on a loopback port.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -9,6 +8,7 @@ import { parseCosigner } from '../../src/audit/cosignature.ts';
 import { EMPTY_ROOT } from '../../src/audit/merkle.ts';
 import type { Verifier } from '../../src/audit/note.ts';
 import { ROOT } from '../../src/dev/stack.ts';
+import { freePort } from './ports.ts';
 
 const VERSION = 'v0.9.0';
 const TOOLS = join(ROOT, '.dev/tools', `litewitness-${VERSION}`);
@@ -31,14 +31,6 @@ export interface Litewitness extends AsyncDisposable {
   remember(size: bigint, root: Buffer): void;
   readonly remembered: () => { size: bigint; root: string };
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 
 /** What a program says until the words come. */
 const saying = (child: ChildProcess, words: RegExp): Promise<RegExpExecArray> =>
