@@ -84,15 +84,27 @@ const call = async (session: ClientHttp2Session, path: string, request: Buffer):
 export const openChannel = (stack: Stack, as: Caller | Service, port: number, connections: number): Channel => {
   const { certFile, keyFile, caFile } = tlsFilesOf(stack, as);
   const context = secureContext({ ca: readFileSync(caFile), cert: readFileSync(certFile), key: readFileSync(keyFile) });
-  const sessions = Array.from({ length: connections }, () => {
+  let closed = false;
+  const open = (at: number): ClientHttp2Session => {
     const session = connect(`https://localhost:${port}`, { ...context, host: HOST, servername: 'localhost' });
+    const replace = (): void => {
+      if (!closed && sessions[at] === session) sessions[at] = open(at);
+    };
     // Calls under way fail by themselves.
     session.on('error', () => undefined);
+    // A server ends a connection of a certain age, with grace for what is under way.
+    session.on('goaway', replace);
+    session.on('close', replace);
     return session;
-  });
+  };
+  const sessions: ClientHttp2Session[] = [];
+  for (let at = 0; at < connections; at++) sessions.push(open(at));
   let turn = 0;
   return {
     call: (path, request) => call(sessions[turn++ % connections]!, path, request),
-    close: () => sessions.forEach((session) => session.close()),
+    close: () => {
+      closed = true;
+      for (const session of sessions) session.close();
+    },
   };
 };

@@ -1,12 +1,13 @@
 // AppendEvents: 100 new events a call, such as the store sends for reads.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
-import { Event_Outcome, type Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import { Event_Outcome, Event_Severity, type Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import {
   AppendEventsRequest,
   AppendEventsResponse,
   AuditWriterServiceService,
 } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
+import { OBSERVER } from '../../src/kernel/observer.ts';
 import { frame } from '../grpc.ts';
 import { assertThat, type Operation, type World } from '../operation.ts';
 
@@ -27,6 +28,12 @@ export const appends = ({ instance, groups }: World): Operation => {
     onBehalfOf: '',
     sourceAddress: '127.0.0.1',
     attributes: new Map([['version', '1']]),
+    severity: Event_Severity.NORMAL,
+    traceId: '',
+    dataEvent: true,
+    readOnly: true,
+    credentialId: createHash('sha256').update('a certificate').digest('hex'),
+    observer: OBSERVER,
   });
   return {
     path: AuditWriterServiceService.appendEvents.path,

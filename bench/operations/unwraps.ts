@@ -31,7 +31,12 @@ export const generateDeks = async (world: World, count: number): Promise<Wrapped
     const requests = Array.from({ length: count }, (_, i) => ({
       scope: `scopes/${uid}`,
       context: { instanceUid: instance.uid, resourceUid: randomUUID(), version: 1, additionalData: Buffer.alloc(0) },
-      callContext: { principal: spiffeIdOf('app'), resource: `${name}/secrets/seeded-${i}/versions/1`, correlationId: randomUUID() },
+      callContext: {
+        principal: spiffeIdOf('app'),
+        resource: `${name}/secrets/seeded-${i}/versions/1`,
+        correlationId: randomUUID(),
+        traceId: '',
+      },
     }));
     return {
       request: frame(BatchGenerateDeksRequest.encode({ requests }).finish()),
@@ -67,7 +72,7 @@ export const unwrapBatches = (deks: readonly Wrapped[]): Operation => {
   const next = inTurn(deks);
   const calls = Array.from({ length: deks.length / BATCH }, (): Prepared => {
     const batch = Array.from({ length: BATCH }, next);
-    const callContext = { principal: spiffeIdOf('app'), resource: '', correlationId: randomUUID() };
+    const callContext = { principal: spiffeIdOf('app'), resource: '', correlationId: randomUUID(), traceId: '' };
     return {
       request: frame(BatchUnwrapDeksRequest.encode({ requests: batch.map(({ request }) => ({ ...request, callContext })) }).finish()),
       check: (bytes) => {

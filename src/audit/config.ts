@@ -1,6 +1,6 @@
-// The audit log's configuration. Who may append and who may read stands in `allow`.
+// The audit log's configuration. Who may call stands in `allow`, and who of those reads the whole log in `auditors`.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, fileSchema, listenSchema, spiffeIdSchema } from '../kernel/config.ts';
+import { allowSchema, baseConfig, databaseSchema, fileSchema, listenSchema, spiffeIdSchema } from '../kernel/config.ts';
 import { parseCosigner } from './cosignature.ts';
 import type { Verifier } from './note.ts';
 import { GROUP } from './policy.ts';
@@ -50,6 +50,10 @@ export type TilesConfig = z.infer<typeof tilesSchema>;
 export const auditConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
+  /** Who reads all of the log, by method or service as in `allow`. Who is not named here reads what he is AUDITOR of. */
+  auditors: allowSchema,
+  /** Whose entries tell of bindings; without it, there are no auditors of instances. */
+  bindings: z.strictObject({ store: spiffeIdSchema, worker: spiffeIdSchema }).optional(),
   /** The log's name in checkpoints, such as `example.com/strongroom`: for ever the same. */
   origin: z.string().regex(/^[^\s+]{1,255}$/, 'must be without spaces and plus signs'),
   /** 32 random bytes: the seed of the Ed25519 key that signs checkpoints (RFC 8032). */

@@ -2,7 +2,7 @@
 // initiator, action, target, outcome, reason, observer. Pure.
 import canonicalize from 'canonicalize';
 import { hash } from 'node:crypto';
-import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { Event_Outcome, Event_Severity, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AppError, invalid } from '../kernel/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
 
@@ -17,6 +17,17 @@ const ATTRIBUTE = /^[a-zA-Z][a-zA-Z0-9_]{0,63}$/;
 
 const OUTCOMES = { [Event_Outcome.SUCCESS]: 'success', [Event_Outcome.FAILURE]: 'failure', [Event_Outcome.DENIED]: 'denied' } as const;
 type OutcomeNumber = keyof typeof OUTCOMES;
+const SEVERITIES = {
+  [Event_Severity.UNSPECIFIED]: 'normal',
+  [Event_Severity.NORMAL]: 'normal',
+  [Event_Severity.WARNING]: 'warning',
+  [Event_Severity.CRITICAL]: 'critical',
+} as const;
+type SeverityNumber = keyof typeof SEVERITIES;
+
+/** Of the CADF taxonomy. What was acted on is named by the second word of the action. */
+const INITIATOR_TYPE = 'service/security/account/serviceid';
+const targetType = (action: string): string => `data/security/${action.split('.')[1]}`;
 
 const check = (ok: boolean, field: string, rule: string): void => {
   if (!ok) throw invalid(`event.${field}`, rule);
@@ -37,6 +48,12 @@ const checkEvent = (event: Event): void => {
   check(event.code >= 0 && event.code <= 16, 'code', 'must be a gRPC status code');
   check(/^[A-Z0-9_]{0,63}$/.test(event.reason), 'reason', 'must be at most 63 characters of A-Z, 0-9 and _');
   check(/^[A-Za-z0-9._-]{0,64}$/.test(event.correlationId), 'correlation_id', 'must be at most 64 characters of a-z, A-Z, 0-9, ., _ and -');
+  check(event.severity in SEVERITIES, 'severity', 'must be NORMAL, WARNING or CRITICAL');
+  check(/^([0-9a-f]{32})?$/.test(event.traceId), 'trace_id', 'must be 32 lower-case hexadecimal digits or empty');
+  check(/^([0-9a-f]{64})?$/.test(event.credentialId), 'credential_id', 'must be 64 lower-case hexadecimal digits or empty');
+  const { instance = '', version = '' } = event.observer ?? {};
+  check(/^[A-Za-z0-9.-]{0,128}$/.test(instance), 'observer.instance', 'must be at most 128 letters, digits, dots and hyphens');
+  check(/^[A-Za-z0-9.+-]{0,64}$/.test(version), 'observer.version', 'must be at most 64 letters, digits, dots, plus signs and hyphens');
   check(short(event.sourceAddress, 64), 'source_address', 'must be at most 64 characters, none a control character');
   check(event.attributes.size <= 16, 'attributes', 'must be at most 16');
   let characters = 0;
@@ -60,11 +77,12 @@ export interface Draft {
   event: Event;
   source: SpiffeId;
   /**
-   * What the log stores, but for index and time: the same for the same event, however often it is sent. Canonical JSON in two parts,
-   * since the time of the record stands between them: keys are sorted.
+   * What the log stores, but for index and time. Canonical JSON is made in parts, since keys are sorted: the time of the record
+   * stands between these two.
    */
   head: string;
   tail: string;
+  /** Of what makes two events the same: all but the process that tells of it, since another one may have to send it again. */
   digest: Buffer;
 }
 
@@ -73,19 +91,33 @@ const lean = (object: Record<string, string | undefined>) => Object.fromEntries(
 
 export const draftOf = (event: Event, source: SpiffeId): Draft => {
   checkEvent(event);
-  const head = canonical({
+  const who = canonical({
     id: event.eventId,
     eventTime: event.occurTime?.toISOString(),
+    eventType: event.outcome === Event_Outcome.DENIED ? 'control' : 'activity',
     action: event.action,
-    outcome: OUTCOMES[event.outcome as OutcomeNumber],
-    initiator: lean({ id: event.principal, onBehalfOf: event.onBehalfOf, host: event.sourceAddress }),
-    observer: { id: source },
-    ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
+    dataEvent: event.dataEvent,
+    initiator: {
+      ...lean({ id: event.principal, onBehalfOf: event.onBehalfOf, host: event.sourceAddress, typeURI: INITIATOR_TYPE }),
+      ...(event.credentialId === '' ? {} : { credential: { id: event.credentialId, type: 'x509-svid' } }),
+    },
     ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
     ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
   }).slice(0, -1);
-  const tail = canonical({ schema: SCHEMA, target: lean({ name: event.resource, instance: event.instanceUid }) }).slice(1);
-  return { event, source, head, tail, digest: hash('sha256', `${head},${tail}`, 'buffer') };
+  const { instance = '', version = '' } = event.observer ?? {};
+  const observer = canonical({ observer: lean({ id: source, instance, version }) }).slice(1, -1);
+  const how = canonical({
+    outcome: OUTCOMES[event.outcome as OutcomeNumber],
+    readOnly: event.readOnly,
+    ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
+  }).slice(1, -1);
+  const tail = canonical({
+    schema: SCHEMA,
+    severity: SEVERITIES[event.severity as SeverityNumber],
+    target: lean({ name: event.resource, instance: event.instanceUid, typeURI: targetType(event.action) }),
+    ...(event.traceId === '' ? {} : { traceId: event.traceId }),
+  }).slice(1);
+  return { event, source, head: `${who},${observer},${how}`, tail, digest: hash('sha256', `${who},${how},${tail}`, 'buffer') };
 };
 
 const canonical = (value: unknown): string => {
@@ -106,12 +138,23 @@ interface LeafJson {
   eventTime: string;
   action: string;
   outcome: string;
-  initiator: { id: string; onBehalfOf?: string; host?: string };
+  dataEvent: boolean;
+  readOnly: boolean;
+  severity: string;
+  initiator: { id: string; onBehalfOf?: string; host?: string; credential?: { id: string } };
+  observer: { instance?: string; version?: string };
   target: { name?: string; instance?: string };
   reason?: { code: number; type: string };
   correlationId?: string;
+  traceId?: string;
   attributes?: Record<string, string>;
 }
+
+const SEVERITIES_OF: Readonly<Record<string, Event_Severity>> = {
+  normal: Event_Severity.NORMAL,
+  warning: Event_Severity.WARNING,
+  critical: Event_Severity.CRITICAL,
+};
 
 /** The event that a leaf tells of. */
 export const eventOfLeaf = (leaf: Buffer): Event => {
@@ -131,5 +174,11 @@ export const eventOfLeaf = (leaf: Buffer): Event => {
     onBehalfOf: json.initiator.onBehalfOf ?? '',
     sourceAddress: json.initiator.host ?? '',
     attributes: new Map(Object.entries(json.attributes ?? {})),
+    severity: SEVERITIES_OF[json.severity] ?? Event_Severity.NORMAL,
+    traceId: json.traceId ?? '',
+    dataEvent: json.dataEvent,
+    readOnly: json.readOnly,
+    credentialId: json.initiator.credential?.id ?? '',
+    observer: { instance: json.observer.instance ?? '', version: json.observer.version ?? '' },
   };
 };

@@ -1,6 +1,8 @@
 // The audit log process, wired top to bottom.
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
+import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { callersOf, isListed } from '../kernel/allowlist.ts';
 import type { Auditor, Event } from '../kernel/audit.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
@@ -10,15 +12,19 @@ import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openOwnEvents } from '../kernel/own-event.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
+import { served } from '../kernel/table.ts';
 import { openTls } from '../kernel/tls.ts';
 import type { Audit } from './audit.ts';
 import { auditConfig } from './config.ts';
 import { openMlDsaCosigner } from './cosignature.ts';
 import { draftOf } from './event.ts';
 import { serveTiles } from './http.ts';
+import { withNews } from './news.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
 import { openPublication } from './publication.ts';
+import { authorizeReaders, openReaders } from './readers.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
 import { registrations } from './service.ts';
 import { openWitnesses } from './witness.ts';
 import { openWriter } from './writer.ts';
@@ -48,21 +54,22 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const mlDsaSeed = keyOf(config.mlDsaKeyFile);
   const publication = openPublication(signer, mlDsaSeed && openMlDsaCosigner(config.origin, mlDsaSeed), config.witnesses);
   const outside = stack.use(openOutside(config.checkpointFiles, signer.verifiers, log));
-  const writer = await openWriter(writerDb, signer, log, outside);
+  const { writer, news } = withNews(await openWriter(writerDb, signer, log, outside));
   const auditor: Auditor = {
     append: (events, deadline) => Promise.all(events.map((event) => writer.append(draftOf(event, self), deadline))),
   };
 
   const pages = pageTokens(Buffer.from(hkdfSync('sha256', seed, '', 'strongroom/audit/page/v1', 32)));
-  const audit: Audit = { db, writer, verifier: signer.verifier, publication, pages };
-  // The allowlist is all: who reads the log reads all of it.
+  const wholeLog = callersOf('auditors', config.auditors, [served(AuditServiceService)]);
+  const readers = openReaders(db, config.bindings, (method, principal) => isListed(wholeLog.get(method) ?? new Set(), principal));
+  const audit: Audit = { db, writer, auditor, news, readers, verifier: signer.verifier, publication, pages };
   stack.use(
     await serve({
       config,
       log,
       tls,
       registrations: registrations(audit),
-      authorize: async () => undefined,
+      authorize: authorizeReaders(readers),
       auditor,
       ready: async () => {
         await writer.current();
@@ -71,7 +78,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     }),
   );
   for (const { text } of publication.verifiers) log.info({ resource: text }, 'checkpoints are signed with this key');
-  const ownEvent = openOwnEvents(self);
+  const ownEvent = openOwnEvents(self, OWN_ACTIONS);
   const record = (event: Event) => auditor.append([event], Date.now() + ENTRY_MS);
   if (config.tiles)
     stack.use(
@@ -92,7 +99,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
           outcome: 'FAILURE',
           code: 15,
           reason: 'WITNESS_CONFLICT',
-          attributes: { what },
+          attributes: { answer: what },
         }),
       );
     stack.use(openWitnesses({ witnesses: config.witnesses, origin: config.origin, db, writer, publication, log, alarm })).kick();

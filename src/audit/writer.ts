@@ -1,6 +1,7 @@
 // The one writer of the log. Group commit without a timer: while one batch commits, the next one gathers. An event is
 // acknowledged when its entry, the tree's new state and the signed checkpoint are committed together. A writer that was
 // fenced off, or does not know whether a commit happened, forgets what it has in memory and reads the log again.
+import { Event_Severity } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { batcher } from '../kernel/batch.ts';
 import { sqlState, type Db } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
@@ -140,6 +141,22 @@ const answer = (draft: Draft, found: { index: bigint; event_digest: Buffer } | u
 const entryOf = (draft: Draft, recordTime: Date): NewEntry => {
   const leaf = leafOf(draft, recordTime);
   const { event, source, digest } = draft;
-  const { eventId, action, principal, onBehalfOf, resource, correlationId } = event;
-  return { source, eventId, digest, leaf, leafHash: leafHash(leaf), action, principal, onBehalfOf, resource, correlationId };
+  const { eventId, action, principal, onBehalfOf, resource, correlationId, instanceUid, outcome } = event;
+  const hash = leafHash(leaf);
+  const severity = event.severity || Event_Severity.NORMAL;
+  return {
+    source,
+    eventId,
+    digest,
+    leaf,
+    leafHash: hash,
+    action,
+    principal,
+    onBehalfOf,
+    resource,
+    correlationId,
+    instanceUid,
+    outcome,
+    severity,
+  };
 };

@@ -48,14 +48,22 @@ const keyFile = (name: string): string => join('..', name);
 const [store, keys, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('worker')];
 const [operator, auditor] = [spiffeIdOf('operator'), spiffeIdOf('auditor')];
 
+const READING = ['ListEntries', 'TailEntries', 'GetLogStatistics', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof', 'GetConsistencyProof'];
+
 const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   ...common(stack, 'audit'),
   allow: {
     'strongroom.audit.v1.AuditWriterService': [store, keys, worker],
     'strongroom.audit.v1.AuditService': [auditor],
+    // Auditors of instances as well; who they are is known from the store's bindings.
+    ...Object.fromEntries(READING.map((name) => [`strongroom.audit.v1.AuditService/${name}`, ['*']])),
+  },
+  auditors: {
+    'strongroom.audit.v1.AuditService': [auditor],
     'strongroom.audit.v1.AuditService/ListEntries': [auditor, keys],
     'strongroom.audit.v1.AuditService/GetInclusionProof': [auditor, worker],
   },
+  bindings: { store, worker },
   origin: `${TRUST_DOMAIN}/audit`,
   signingKeyFile: keyFile('audit-signing.key'),
   checkpointFiles: [join('..', 'audit.checkpoint')],

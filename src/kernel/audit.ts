@@ -1,12 +1,15 @@
 // The client side of the audit log, the one service that the kernel knows: events from calls, appended before the reply
 // leaves. Concurrent appends of one event leave together as one call; several events appended at once are a call of
 // their own, so that they keep their order.
-import { Event, Event_Outcome } from '../gen/strongroom/audit/v1/audit_service.ts';
+import { Event, Event_Outcome, Event_Severity } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../gen/strongroom/audit/v1/audit_writer_service.ts';
 import { batcher } from './batch.ts';
 import { dial, type Peer } from './client.ts';
 import { AppError, fromItemError } from './errors.ts';
-import type { Call, EntryDraft } from './table.ts';
+import { metrics } from './metrics.ts';
+import { OBSERVER } from './observer.ts';
+import { severityOf } from './severity.ts';
+import type { Action, Call, EntryDraft } from './table.ts';
 import type { Tls } from './tls.ts';
 import { newUid } from './uid.ts';
 
@@ -23,26 +26,45 @@ const clip = (text: string, length: number): string => {
   return clean.length <= length ? clean : `${clean.slice(0, length - 1).toWellFormed()}…`;
 };
 
-/** The entry of a call, complete; outcome SUCCESS unless the draft says otherwise. */
-export const eventOf = (call: Call, draft: EntryDraft = call.facts): Event => ({
-  eventId: newUid(),
-  occurTime: new Date(),
-  action: draft.action ?? call.action,
-  principal: call.principal,
-  resource: clip(draft.resource ?? call.resource, 512),
-  instanceUid: draft.instanceUid ?? '',
-  outcome: Event_Outcome[draft.outcome ?? 'SUCCESS'],
-  code: draft.code ?? 0,
-  reason: draft.reason ?? '',
-  correlationId: draft.correlationId ?? call.correlationId,
-  onBehalfOf: draft.onBehalfOf ?? '',
-  sourceAddress: call.sourceAddress,
-  attributes: attributesOf(Object.entries(draft.attributes ?? {})),
-});
+/** Of a call, what its entry says whatever becomes of it. */
+type Subject = Pick<Call, 'row' | 'principal' | 'credentialId' | 'resource' | 'correlationId' | 'traceId' | 'sourceAddress'>;
 
-/** Few may be long, many must be short: the log takes so many characters in all. */
-const attributesOf = (entries: [string, string][]): Map<string, string> =>
-  new Map(entries.map(([key, value]) => [key, clip(value, entries.length > 6 ? 256 : 2_048)]));
+/** The entry of a call, complete; outcome SUCCESS unless the draft says otherwise. */
+export const eventOf = (call: Subject & Partial<Pick<Call, 'facts'>>, draft: EntryDraft = call.facts ?? {}): Event => {
+  const row = draft.as ?? call.row;
+  const { code = 0, reason = '' } = draft;
+  return {
+    eventId: draft.eventId ?? newUid(),
+    occurTime: draft.occurTime ?? new Date(),
+    action: row.action,
+    principal: call.principal,
+    resource: clip(draft.resource ?? call.resource, 512),
+    instanceUid: draft.instanceUid ?? '',
+    outcome: Event_Outcome[draft.outcome ?? 'SUCCESS'],
+    code,
+    reason,
+    correlationId: draft.correlationId ?? call.correlationId,
+    onBehalfOf: draft.onBehalfOf ?? '',
+    sourceAddress: call.sourceAddress,
+    attributes: attributesOf(row, Object.entries(draft.attributes ?? {})),
+    severity: Event_Severity[severityOf({ action: row.action, code, reason })],
+    traceId: draft.traceId ?? call.traceId,
+    dataEvent: row.data ?? false,
+    readOnly: row.audit === 'read',
+    credentialId: call.credentialId,
+    observer: OBSERVER,
+  };
+};
+
+/** Every change of the store may be asked for twice. */
+const ALWAYS = 'replay';
+
+/** What the action does not list is left out, and a metric tells: a call must not fail for it. Few may be long, many must be short. */
+const attributesOf = ({ facts }: Action, given: [string, string][]): Map<string, string> => {
+  const listed = given.filter(([key]) => key === ALWAYS || (facts as readonly string[]).includes(key));
+  if (listed.length < given.length) metrics.auditDropped.inc(given.length - listed.length);
+  return new Map(listed.map(([key, value]) => [key, clip(value, listed.length > 6 ? 256 : 2_048)]));
+};
 
 export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => {
   const client = dial(AuditWriterServiceService, peer, tls, 'AUDIT_UNAVAILABLE');

@@ -19,6 +19,8 @@ export interface CallOptions {
   /** Milliseconds since 1970. */
   deadline: number;
   correlationId?: string;
+  /** W3C trace context, as it came from the caller on whose behalf this call is made. */
+  traceparent?: string;
 }
 
 export interface StreamOptions {
@@ -76,10 +78,11 @@ export const dial = <S extends ServiceDefinition>(definition: S, peer: Peer, tls
 
   const call =
     (method: ServiceDefinition[string]) =>
-    (request: unknown, { deadline, correlationId }: CallOptions): Promise<unknown> =>
+    (request: unknown, { deadline, correlationId, traceparent }: CallOptions): Promise<unknown> =>
       new Promise((resolve, reject) => {
         const metadata = new Metadata();
         if (correlationId !== undefined) metadata.set('x-correlation-id', correlationId);
+        if (traceparent) metadata.set('traceparent', traceparent);
         const settle = (error: ServiceError | null, reply: unknown) => {
           if (!error) resolve(reply);
           else {

@@ -22,6 +22,8 @@ export interface Queryable {
 }
 
 export interface Transaction extends Queryable {
+  /** Runs a statement whose answer nobody needs, without a wait of its own; if it fails, so does the commit. */
+  send(statement: Statement): void;
   /** Runs several statements as they stand in a file; for migrations. */
   script(text: string): Promise<void>;
 }
@@ -107,6 +109,12 @@ const commit = async (client: pg.PoolClient): Promise<void> => {
   if (command !== 'COMMIT') throw new Error(`the transaction was not committed but answered ${command}`);
 };
 
+/** What PostgreSQL has answered to statements that were sent: after the first error of one it answers all that follows with others. */
+const firstError = async (sent: readonly Promise<unknown>[], otherwise: unknown): Promise<unknown> => {
+  const [first] = (await Promise.allSettled(sent)).filter((result) => result.status === 'rejected');
+  return first && sqlState(first.reason) !== undefined ? first.reason : otherwise;
+};
+
 /**
  * A read that takes longer keeps all behind it waiting: PostgreSQL is to give it up, and if it does not answer at all, as
  * after a network that swallows packets, the connection is given up.
@@ -145,6 +153,7 @@ const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<voi
 export const openDb = (options: DbOptions): Db => {
   const pool = new pg.Pool({
     ...connectionOf(options),
+    pipeline: true,
     max: options.poolSize,
     min: 1,
     idleTimeoutMillis: 60_000,
@@ -160,10 +169,17 @@ export const openDb = (options: DbOptions): Db => {
     const lost = (error: Error) => options.log.warn({ error: error.message }, 'database connection lost');
     client.on('error', lost);
     let broken = true;
+    const sent: Promise<unknown>[] = [];
     try {
       await run(client, { name: 'begin', text: 'begin' });
       const result = await work({
         query: (statement) => run(client, statement),
+        send: (statement) => {
+          const sending = run(client, statement);
+          // Seen at the commit, if there is one.
+          sending.catch(() => undefined);
+          sent.push(sending);
+        },
         script: async (text) => {
           await client.query(text).catch((error: unknown) => {
             throw mapError(error);
@@ -178,7 +194,7 @@ export const openDb = (options: DbOptions): Db => {
         () => false,
         () => true,
       );
-      throw error;
+      throw await firstError(sent, error);
     } finally {
       client.off('error', lost);
       client.release(broken);

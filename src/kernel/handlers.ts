@@ -7,6 +7,7 @@ import type { SpiffeId } from './identity.ts';
 import type { Connection } from './listener.ts';
 import type { Exchange, Next } from './steps.ts';
 import { REFUSED, type MethodDefinition, type Row, type StreamRow } from './table.ts';
+import { traceIdOf } from './trace.ts';
 import { newUid } from './uid.ts';
 
 /** Timers of the library and of callers may fire this much before ours. */
@@ -48,6 +49,13 @@ const correlationOf = (call: LibraryCall): string => {
   return typeof sent === 'string' && CORRELATION_ID.test(sent) ? sent : newUid();
 };
 
+/** None but a valid one is passed on. */
+const traceOf = (call: LibraryCall): { traceparent: string; traceId: string } => {
+  const [sent] = call.metadata.get('traceparent');
+  const traceId = typeof sent === 'string' ? traceIdOf(sent) : '';
+  return { traceparent: traceId === '' ? '' : String(sent), traceId };
+};
+
 export interface Incoming {
   call: LibraryCall;
   method: string;
@@ -70,10 +78,12 @@ export const exchangeOf = ({ call, method, row, connection, longestMs, handle }:
     request: call.request,
     identity,
     principal: '' as SpiffeId,
+    credentialId: connection?.credentialId ?? '',
     method,
     action: row.action,
-    resource: row.action === REFUSED ? method : '',
+    resource: row.action === REFUSED.action ? method : '',
     correlationId: correlationOf(call),
+    ...traceOf(call),
     sourceAddress: connection?.address ?? '',
     deadline,
     signal: abort.signal,

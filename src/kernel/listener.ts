@@ -11,6 +11,8 @@ import { secureContext, type Tls } from './tls.ts';
 export interface Connection {
   readonly identity: SpiffeId | AppError;
   readonly address: string;
+  /** SHA-256 of the client certificate, in hexadecimal digits. */
+  readonly credentialId: string;
   /** When the client certificate ends, milliseconds since 1970; a call after that is refused. */
   readonly validUntil: number;
   /** When it was opened, milliseconds since 1970. */
@@ -51,6 +53,7 @@ export const openListener = async ({ listen, trustDomain, tls, log, accept }: Li
     const connection = {
       identity,
       address: socket.remoteAddress ?? '',
+      credentialId: certificate?.fingerprint256.replaceAll(':', '').toLowerCase() ?? '',
       validUntil: certificate?.validToDate.getTime() ?? 0,
       since: Date.now(),
     };

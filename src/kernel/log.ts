@@ -6,6 +6,7 @@ export interface LogFields {
   method?: string;
   principal?: string;
   correlationId?: string;
+  traceId?: string;
   code?: string;
   reason?: string;
   /** Duration in milliseconds. */
@@ -37,6 +38,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof LogFields>([
   'method',
   'principal',
   'correlationId',
+  'traceId',
   'code',
   'reason',
   'ms',

@@ -38,6 +38,10 @@ export const metrics = {
     name: 'strongroom_cosigned_size',
     help: 'Entries under the newest checkpoint that the witnesses have cosigned',
   }),
+  auditDropped: new Counter({
+    name: 'strongroom_audit_dropped_attributes_total',
+    help: 'Attributes that were left out of audit entries, because their action does not list them',
+  }),
   purgeRows: new Counter({ name: 'strongroom_purge_rows_total', help: 'Rows removed by purges, by kind', labelNames: ['kind'] }),
   purgeLag: new Gauge({
     name: 'strongroom_purge_lag_seconds',

@@ -2,7 +2,7 @@
 // event the log has not taken after 5 s stops further changes: nothing changes unrecorded, nothing hangs.
 import { Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 import type { Auditor } from './audit.ts';
-import type { Db, Queryable } from './db.ts';
+import type { Db, Transaction } from './db.ts';
 import { AppError } from './errors.ts';
 import { describe, type Log } from './log.ts';
 import { metrics } from './metrics.ts';
@@ -10,9 +10,10 @@ import { metrics } from './metrics.ts';
 const MAX_AGE_MS = 5_000;
 const BATCH = 256;
 
-export const enqueue = async (tx: Queryable, event: Event): Promise<void> => {
+/** As the last thing in a transaction, or nearly. */
+export const enqueue = (tx: Transaction, event: Event): void => {
   const values = [Buffer.from(Event.encode(event).finish())];
-  await tx.query({ name: 'outbox.insert', text: 'insert into outbox (event) values ($1)', values });
+  tx.send({ name: 'outbox.insert', text: 'insert into outbox (event) values ($1)', values });
 };
 
 export interface Relay extends AsyncDisposable {

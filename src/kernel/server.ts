@@ -3,11 +3,11 @@
 import { Server, ServerCredentials, status, type ServiceDefinition } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Settings } from 'node:http2';
+import { openAllowlist } from './allowlist.ts';
 import { eventOf, type Auditor } from './audit.ts';
 import type { ServerConfig } from './config.ts';
 import { AppError } from './errors.ts';
 import { decoder, unaryHandler } from './handlers.ts';
-import type { SpiffeId } from './identity.ts';
 import { openListener, type Listener } from './listener.ts';
 import { describe, type Log } from './log.ts';
 import { metrics, serveMetrics } from './metrics.ts';
@@ -15,7 +15,7 @@ import { addReflection } from './reflection.ts';
 import { watchRefused, type Refused } from './refused.ts';
 import { compose } from './steps.ts';
 import { openStreams } from './stream.ts';
-import { REFUSED, type Authorize, type Call, type Registration, type Row, type StreamRow } from './table.ts';
+import { REFUSED, type Authorize, type Registration, type Row, type StreamRow } from './table.ts';
 import type { Tls } from './tls.ts';
 import { newUid } from './uid.ts';
 import { answerUnknown } from './unknown.ts';
@@ -63,38 +63,20 @@ const reportRefused =
     metrics.refusedCalls.inc({ cause });
     log.info({ method: refused.method, address: refused.peer, reason: cause }, 'call refused');
     if (!connection || connection.identity instanceof AppError) return;
-    const call: Pick<Call, 'principal' | 'method' | 'action' | 'resource' | 'correlationId' | 'sourceAddress'> = {
+    const call = {
+      row: REFUSED,
       principal: connection.identity,
-      method: refused.method,
-      action: REFUSED,
+      credentialId: connection.credentialId,
       resource: refused.method,
       correlationId: newUid(),
+      traceId: '',
       sourceAddress: connection.address,
     };
     const outcome = refused.code === status.PERMISSION_DENIED ? 'DENIED' : 'FAILURE';
     auditor
-      .append([eventOf(call as Call, { outcome, code: refused.code, reason: cause.toUpperCase() })], Date.now() + 5_000)
+      .append([eventOf(call, { outcome, code: refused.code, reason: cause.toUpperCase() })], Date.now() + 5_000)
       .catch((error: unknown) => log.warn({ error: describe(error) }, 'a refused call could not be recorded'));
   };
-
-/** An allowlist entry for a method counts before one for its service. An entry that names nothing refuses the start. */
-const allowlist = ({ config, registrations }: ServeOptions): ((method: string, principal: SpiffeId) => boolean) => {
-  const lists = new Map<string, ReadonlySet<string> | '*'>();
-  const methods = registrations.flatMap((r) => Object.values(r.definition).map((m) => m.path));
-  const known = new Set([...methods.map((path) => path.slice(1)), ...registrations.map((r) => r.service)]);
-  for (const [name, ids] of Object.entries(config.allow)) {
-    if (!known.has(name)) throw new Error(`allow.${name}: this service has no such RPC or service`);
-    lists.set(name, ids[0] === '*' ? '*' : new Set<string>(ids));
-  }
-  const byMethod = new Map(methods.map((path) => [path, lists.get(path.slice(1)) ?? lists.get(path.slice(1, path.lastIndexOf('/')))]));
-  for (const [path, list] of byMethod)
-    if (!list) throw new Error(`allow: nobody may call ${path.slice(1)}; name callers, or leave it to '*'`);
-  return (method, principal) => {
-    const list = byMethod.get(method);
-    // A method that is not there is refused as such: there is nothing about it to hide.
-    return list === undefined || list === '*' || list.has(principal);
-  };
-};
 
 const watchHealth = (health: HealthImplementation, services: readonly string[], ready: ServeOptions['ready'], log: Log) => {
   let serving = true;
@@ -140,7 +122,7 @@ const bodyLimits = (registrations: readonly Registration[]): ((path: string) => 
 export const serve = async (options: ServeOptions): Promise<{ port: number } & AsyncDisposable> => {
   const { config, log, tls, registrations } = options;
   const server = new Server(LIMITS);
-  const next = compose({ ...options, allowed: allowlist(options) });
+  const next = compose({ ...options, allowed: openAllowlist(config.allow, registrations) });
   let listener: Listener;
   const connectionOf = (peer: string) => listener.connection(peer);
   const streams = openStreams(next, options.auditor, connectionOf);

@@ -11,7 +11,7 @@ import { REFUSED, type Authorize, type Call, type EntryDraft, type Resource, typ
 
 /** One call on its way through the steps. */
 export interface Exchange extends Call {
-  readonly row: Pick<Row<unknown, unknown> | StreamRow<unknown, unknown>, 'action' | 'resource' | 'audit'>;
+  readonly row: Omit<Row<unknown, unknown> | StreamRow<unknown, unknown>, 'handler' | 'limits'>;
   /** What all steps are around: the handler, and for a stream the sending of what it gives. */
   readonly handle: Next;
   /** Decoded; or why it could not be. */
@@ -50,15 +50,16 @@ const observe =
     const done = (code: string) => {
       const ms = performance.now() - start;
       // A caller must not be able to make time series by making up methods (gRFC A66 says `other`).
-      const known = exchange.row.action === REFUSED ? 'other' : exchange.method;
+      const known = exchange.row.action === REFUSED.action ? 'other' : exchange.method;
       metrics.serverCalls.observe({ grpc_method: known, grpc_status: code }, ms / 1000);
       return Math.round(ms * 100) / 100;
     };
-    const { method, correlationId } = exchange;
+    const { method, correlationId, traceId } = exchange;
+    const trace = traceId === '' ? {} : { traceId };
     try {
       const reply = await next(exchange);
       const ms = done('OK');
-      log.debug({ method, principal: exchange.principal, correlationId, code: 'OK', ms }, 'call');
+      log.debug({ method, principal: exchange.principal, correlationId, ...trace, code: 'OK', ms }, 'call');
       return reply;
     } catch (error) {
       const mapped = error instanceof AppError ? error : toAppError(error, correlationId);
@@ -66,6 +67,7 @@ const observe =
         method,
         principal: exchange.principal,
         correlationId,
+        ...trace,
         code: mapped.code,
         reason: mapped.reason,
         ms: done(mapped.code),

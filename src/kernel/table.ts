@@ -1,5 +1,6 @@
 // The service table: for every RPC its action, resource, audit mode, limits and handler. A new RPC without them does
 // not compile, because a table is typed by the generated service definition.
+import type { Attributes, Fact } from './facts.ts';
 import type { SpiffeId } from './identity.ts';
 
 /** The part of a generated method definition that types and wiring need. */
@@ -43,9 +44,24 @@ export interface StreamLimits {
 
 export type Outcome = 'SUCCESS' | 'FAILURE' | 'DENIED';
 
+/** What the log's catalogue says of an action. */
+export interface Action {
+  /** `service.object.verb`, as it stands in the audit log and in authorization. */
+  readonly action: string;
+  readonly audit: AuditMode;
+  /** The attributes that its entries may carry. */
+  readonly facts: readonly Fact[];
+  /** It gives out, takes in or opens what a customer keeps here, or a key to that. */
+  readonly data?: true;
+}
+
 /** An audit entry in the making; what is not given comes from the call. Never a value, never a key. */
 export interface EntryDraft {
-  action?: string;
+  /** What was done, if it is not what was called. */
+  as?: Action;
+  /** For an entry that may be made twice, and must be the same both times. */
+  eventId?: string;
+  occurTime?: Date;
   resource?: string;
   instanceUid?: string;
   outcome?: Outcome;
@@ -53,7 +69,8 @@ export interface EntryDraft {
   reason?: string;
   onBehalfOf?: string;
   correlationId?: string;
-  attributes?: Readonly<Record<string, string>>;
+  traceId?: string;
+  attributes?: Attributes;
 }
 
 /** What a call acts on, as far as authorization and audit need to know. */
@@ -63,13 +80,19 @@ export interface Resource {
 
 /** What a handler may know of its call. */
 export interface Call {
+  readonly row: Action;
   readonly principal: SpiffeId;
+  /** SHA-256 of the caller's certificate, in hexadecimal digits. */
+  readonly credentialId: string;
   /** `/package.Service/Method`. */
   readonly method: string;
   readonly action: string;
   readonly resource: string;
   /** Ties log lines and audit entries of this call together, over all services. */
   readonly correlationId: string;
+  /** W3C trace context as the caller sent it, and its trace id; empty if there is none. */
+  readonly traceparent: string;
+  readonly traceId: string;
   readonly sourceAddress: string;
   /** Milliseconds since 1970; the earlier of the caller's and the table's. */
   readonly deadline: number;
@@ -85,13 +108,10 @@ export interface Call {
   guard(check: () => void | Promise<void>): void;
 }
 
-/** The five things every RPC must say. */
-interface RowOf<Request, L, Reply> {
-  /** `service.object.verb`, as it stands in the audit log and in authorization. */
-  readonly action: string;
+/** What every RPC must say. */
+interface RowOf<Request, L, Reply> extends Action {
   /** Parses what the call acts on; throws INVALID_ARGUMENT for a name that is none. */
   readonly resource: (request: Request) => Resource;
-  readonly audit: AuditMode;
   readonly limits: L;
   readonly handler: (request: Request, call: Call) => Reply;
 }
@@ -112,25 +132,30 @@ export type Table<S extends ServiceDefinition> = { readonly [M in keyof S]: RowF
 /** Decides after the allowlist; throws PERMISSION_DENIED. */
 export type Authorize = (call: Call, resource: Resource) => Promise<void>;
 
-/** A table with the definition it belongs to, types checked here and erased for the wiring. */
-export interface Registration {
+/** A service as its definition names it. */
+export interface Served {
   /** `package.Service`. */
   readonly service: string;
   readonly definition: ServiceDefinition;
+}
+
+export const served = (definition: ServiceDefinition): Served => {
+  const [first] = Object.values(definition);
+  return { service: first ? first.path.slice(1, first.path.lastIndexOf('/')) : '', definition };
+};
+
+/** A table with the definition it belongs to, types checked here and erased for the wiring. */
+export interface Registration extends Served {
   readonly table: Readonly<Record<string, Row<unknown, unknown> | StreamRow<unknown, unknown>>>;
 }
 
-export const register = <S extends ServiceDefinition>(definition: S, table: Table<S>): Registration => {
-  const [first] = Object.values(definition);
-  return {
-    service: first ? first.path.slice(1, first.path.lastIndexOf('/')) : '',
-    definition,
-    table: table as unknown as Registration['table'],
-  };
-};
+export const register = <S extends ServiceDefinition>(definition: S, table: Table<S>): Registration => ({
+  ...served(definition),
+  table: table as unknown as Registration['table'],
+});
 
-/** The action of calls that no row is for. */
-export const REFUSED = 'rpc.call.refuse';
+/** Calls that no row is for: of a method that is not there, or refused by the library. */
+export const REFUSED: Action = { action: 'rpc.call.refuse', audit: 'read', facts: [] };
 
 /** Sizes shared by most rows: a metadata call. */
 export const METADATA_LIMITS: Limits = { requestBytes: 128 * 1024, deadlineMs: 10_000 };

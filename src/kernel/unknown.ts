@@ -9,9 +9,8 @@ const refused = (method: string): AppError =>
 
 /** Never gets past its decoding. */
 const ROW: Row<unknown, unknown> = {
-  action: REFUSED,
+  ...REFUSED,
   resource: () => ({ name: '' }),
-  audit: 'read',
   limits: METADATA_LIMITS,
   handler: () => Promise.resolve({}),
 };

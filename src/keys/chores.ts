@@ -1,6 +1,6 @@
 // What falls due by itself: each chore says when, and does some of it in a transaction that one replica at a time makes. All of
 // them watch; who comes first does it.
-import type { Db, Queryable } from '../kernel/db.ts';
+import type { Db, Transaction } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import { openLoop } from '../kernel/loop.ts';
@@ -17,7 +17,7 @@ export interface Chore {
   /** In how many milliseconds something falls due; null if nothing is planned. */
   next(): Promise<number | null>;
   /** Does some of what is due; true if there is more. */
-  run(tx: Queryable): Promise<boolean>;
+  run(tx: Transaction): Promise<boolean>;
 }
 
 export interface Chores extends AsyncDisposable {

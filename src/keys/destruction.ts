@@ -1,11 +1,11 @@
 // The end of a root key: the material goes first, the references after it, so that whatever comes between, a repetition ends the work.
-import type { Db, Queryable } from '../kernel/db.ts';
+import type { Db, Transaction } from '../kernel/db.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { KeyBackend } from './backend.ts';
 import type { Chore } from './chores.ts';
 import { assertNoneRetained } from './in-use.ts';
 import { rootKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { addKeyEvents } from './sql/key-events.ts';
 import { destroyRootKey, lockDueDestructions, selectNextDestruction } from './sql/life-cycle.ts';
 import { selectVersions } from './sql/root-keys.ts';
@@ -16,7 +16,7 @@ const AT_ONCE = 20;
 
 export const destroyMaterial = async (
   backend: KeyBackend,
-  tx: Queryable,
+  tx: Transaction,
   name: string,
   keyUid: string,
   deadline: number,
@@ -37,7 +37,7 @@ export const destructionChore = (db: Db, backend: KeyBackend, ownEvent: OwnEvent
       const name = rootKeyName({ keyRing, key });
       await destroyMaterial(backend, tx, name, keyUid, Date.now() + CALL_MS);
       await raiseEpoch(tx);
-      await enqueue(tx, ownEvent('keys.rootkey.destroy', name, { attributes: { key: keyUid } }));
+      enqueue(tx, ownEvent('keys.rootkey.destroy', name, { attributes: { key: keyUid } }));
     }
     return due.length === AT_ONCE;
   },

@@ -9,7 +9,7 @@ import type { KeyFiles } from './key-files.ts';
 import { openLoop } from '../kernel/loop.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { BEGIN, renewImportJobs, renewSome, type Place, type Renewing } from './renewal.ts';
 import { lead, recordDestroyed, recordEmpty, selectDelays, selectDue, selectMasterKeys, tryLead } from './sql/master-keys.ts';
 
@@ -46,7 +46,7 @@ export const rotateMasterKey = async ({ keys, files, log }: EpochOptions, curren
     const { id } = isCurrent ? await makeMasterKey(keys.db, tx, files, rows) : (rows.find(({ state }) => state === 'CURRENT') ?? row);
     if (isCurrent) log.info({ resource: masterKeyName(id) }, 'a new master key is the current one');
     const told = event(id, currentId, isCurrent);
-    if (told) await enqueue(tx, told);
+    if (told) enqueue(tx, told);
   });
   keys.relay.kick();
 };
@@ -86,7 +86,7 @@ export const destroyMasterKeys = async ({ keys, files, keepForMs, ownEvent, log 
     for (const id of [...due, ...back]) {
       await files.destroy(id);
       await recordDestroyed(tx, id);
-      await enqueue(tx, ownEvent('keys.masterkey.destroy', masterKeyName(id), { attributes: { masterKey: id } }));
+      enqueue(tx, ownEvent('keys.masterkey.destroy', masterKeyName(id), { attributes: { masterKey: id } }));
       log.info({ resource: masterKeyName(id) }, 'master key destroyed');
     }
   });

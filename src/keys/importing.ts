@@ -1,7 +1,7 @@
 // Material is taken in: one attempt on one import job, in one transaction. A key that came in ends the job; material that is
 // rejected takes an attempt from it, whatever becomes of the process after that.
 import { eventOf } from '../kernel/audit.ts';
-import { sqlState, type Queryable } from '../kernel/db.ts';
+import { sqlState, type Queryable, type Transaction } from '../kernel/db.ts';
 import { AppError, invalid, notFound } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { Call } from '../kernel/table.ts';
@@ -12,6 +12,7 @@ import { importJobName, parseImportJob, rootKeyName, type ImportJobPath, type Ro
 import { countAttempt, lockImportJob, spendImportJob, type ImportJobRow } from './sql/import-jobs.ts';
 import { holdCurrent } from './sql/master-keys.ts';
 import { isKnownMaterial, type ImportedMaterial } from './sql/material.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
 import { lockRootKey, selectKeyId, type RootKeyRow } from './sql/root-keys.ts';
 import { assertAllows, type Operation } from './state.ts';
 
@@ -74,11 +75,11 @@ const mismatch = (): AppError =>
 const isReason = (error: unknown, reason: string): error is AppError => error instanceof AppError && error.reason === reason;
 
 /** The rejection, once it is counted. */
-const reject = async (tx: Queryable, job: ImportJobRow, name: string, call: Call, error: AppError): Promise<AppError> => {
+const reject = async (tx: Transaction, job: ImportJobRow, name: string, call: Call, error: AppError): Promise<AppError> => {
   const attemptsLeft = await countAttempt(tx, job.job_uid);
   const { grpcCode: code, reason } = error;
   const attributes = { attemptsLeft: String(attemptsLeft) };
-  await enqueue(tx, eventOf(call, { action: 'keys.importjob.attempt', resource: name, outcome: 'FAILURE', code, reason, attributes }));
+  enqueue(tx, eventOf(call, { as: OWN_ACTIONS['keys.importjob.attempt'], resource: name, outcome: 'FAILURE', code, reason, attributes }));
   return error;
 };
 
@@ -131,7 +132,7 @@ export const importInto = async <Reply>(
         }
       }
       const reply = await answer(tx);
-      await enqueue(tx, eventOf(call));
+      enqueue(tx, eventOf(call));
       return reply;
     })
     .catch((error: unknown) => {

@@ -85,7 +85,7 @@ const gather = (drafts: readonly EntryDraft[]): EntryDraft[] => {
   const gathered: { draft: EntryDraft; deks: string[] }[] = [];
   for (const draft of drafts) {
     const { scope = '', target = '', deks } = draft.attributes ?? {};
-    const kind = `${draft.correlationId} ${draft.onBehalfOf} ${scope} ${target} ${draft.instanceUid} ${draft.reason} ${draft.resource}`;
+    const kind = `${draft.correlationId} ${draft.traceId} ${draft.onBehalfOf} ${scope} ${target} ${draft.instanceUid} ${draft.reason} ${draft.resource}`;
     const known = open.get(kind);
     if (known && deks !== undefined && known.deks.length < MOST_DEKS) known.deks.push(deks);
     else {

@@ -1,11 +1,11 @@
 // Events that tell services of the life cycle of root keys: who waits for them here, and what falls due with them.
 import { status } from '@grpc/grpc-js';
-import type { Db, Queryable } from '../kernel/db.ts';
+import type { Db, Transaction } from '../kernel/db.ts';
 import { metrics } from '../kernel/metrics.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { Chore } from './chores.ts';
 import { keyEventName, rootKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import {
   addKeyEvents,
   markOverdue,
@@ -57,11 +57,11 @@ export const factsOfEvent = (row: KeyEventRow) => ({
 export const expiredKeyChore = (db: Db, ownEvent: OwnEvent): Chore => ({
   name: 'tell that root keys have expired',
   next: () => selectNextExpiry(db.read),
-  run: async (tx: Queryable) => {
+  run: async (tx: Transaction) => {
     const expired = await tellExpired(tx, AT_ONCE);
     for (const { keyUid, ...path } of expired) {
       await addKeyEvents(tx, keyUid, 'EXPIRED');
-      await enqueue(tx, ownEvent('keys.rootkey.expire', rootKeyName(path), { attributes: { key: keyUid } }));
+      enqueue(tx, ownEvent('keys.rootkey.expire', rootKeyName(path), { attributes: { key: keyUid } }));
     }
     return expired.length === AT_ONCE;
   },
@@ -70,12 +70,12 @@ export const expiredKeyChore = (db: Db, ownEvent: OwnEvent): Chore => ({
 export const overdueChore = (db: Db, ownEvent: OwnEvent, deadlineMs: number): Chore => ({
   name: 'report key events that nobody has acknowledged',
   next: () => selectNextOverdue(db.read, deadlineMs),
-  run: async (tx: Queryable) => {
+  run: async (tx: Transaction) => {
     const late = await markOverdue(tx, deadlineMs, AT_ONCE);
     for (const row of late) {
       const { resource, attributes } = factsOfEvent(row);
       const failure = { outcome: 'FAILURE', code: status.DEADLINE_EXCEEDED, reason: 'DEADLINE_EXCEEDED' } as const;
-      await enqueue(tx, ownEvent('keys.event.overdue', resource, { ...failure, attributes }));
+      enqueue(tx, ownEvent('keys.event.overdue', resource, { ...failure, attributes }));
     }
     metrics.keyEventsOverdue.inc(late.length);
     return late.length === AT_ONCE;
@@ -85,5 +85,5 @@ export const overdueChore = (db: Db, ownEvent: OwnEvent, deadlineMs: number): Ch
 export const cleanupChore: Chore = {
   name: 'remove old key events',
   next: async () => null,
-  run: async (tx: Queryable) => (await removeOldEvents(tx, AT_ONCE)) === AT_ONCE,
+  run: async (tx: Transaction) => (await removeOldEvents(tx, AT_ONCE)) === AT_ONCE,
 };

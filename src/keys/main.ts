@@ -10,6 +10,7 @@ import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
 import { openOwnEvents } from '../kernel/own-event.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
@@ -47,7 +48,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   await requireSchema(db, MIGRATIONS);
 
   const { dir, rotateEvery: rotateEveryMs, keepFor: keepForMs } = config.masterKeys;
-  const ownEvent = openOwnEvents(self);
+  const ownEvent = openOwnEvents(self, OWN_ACTIONS);
   const files = openKeyFiles(dir);
   const masterKeys = stack.use(await openMasterKeys(db, files, ownEvent));
   const backend = stack.use(openSoftBackend(masterKeys));

@@ -6,7 +6,7 @@ import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import { masterKeyId, type KeyFiles } from './key-files.ts';
 import { masterKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { insertNew, lead, promote, recordDestroyed, selectCurrent, selectMasterKeys, type MasterKeyRow } from './sql/master-keys.ts';
 import { KEY_BYTES } from './wrap.ts';
 
@@ -92,7 +92,7 @@ const makeFirst = async (db: Db, files: KeyFiles, ownEvent: OwnEvent): Promise<v
         `it has ${strangers.join(', ')}, and the database knows of no master key; restore the database, or take the keys out`,
       );
     const { id } = await makeMasterKey(db, tx, files, rows);
-    await enqueue(tx, ownEvent('keys.masterkey.rotate', masterKeyName(id), { attributes: { masterKey: id } }));
+    enqueue(tx, ownEvent('keys.masterkey.rotate', masterKeyName(id), { attributes: { masterKey: id } }));
   });
 };
 

@@ -1,17 +1,17 @@
 // Every change: one transaction with the change and its audit event in the outbox. All of them can be repeated without
 // harm, since the caller chooses the names.
 import { eventOf } from '../kernel/audit.ts';
-import type { Queryable } from '../kernel/db.ts';
+import type { Transaction } from '../kernel/db.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { Call } from '../kernel/table.ts';
 import type { Keys } from './keys.ts';
 import { raiseEpoch } from './sql/scopes.ts';
 
-export const mutate = async <Reply>(keys: Keys, call: Call, change: (tx: Queryable) => Promise<Reply>): Promise<Reply> => {
+export const mutate = async <Reply>(keys: Keys, call: Call, change: (tx: Transaction) => Promise<Reply>): Promise<Reply> => {
   keys.relay.assertHealthy();
   const reply = await keys.db.transaction(async (tx) => {
     const changed = await change(tx);
-    await enqueue(tx, eventOf(call));
+    enqueue(tx, eventOf(call));
     return changed;
   });
   keys.relay.kick();
@@ -22,7 +22,7 @@ export const mutate = async <Reply>(keys: Keys, call: Call, change: (tx: Queryab
 export const revoke = async <Reply>(
   keys: Keys,
   call: Call,
-  change: (tx: Queryable) => Promise<{ reply: Reply; revoked: boolean }>,
+  change: (tx: Transaction) => Promise<{ reply: Reply; revoked: boolean }>,
 ): Promise<Reply> => {
   let epoch: bigint | undefined;
   const reply = await mutate(keys, call, async (tx) => {
@@ -38,7 +38,7 @@ export const revoke = async <Reply>(
 export const destroy = async <Reply>(
   keys: Keys,
   call: Call,
-  change: (tx: Queryable) => Promise<{ reply: Reply; revoked: boolean }>,
+  change: (tx: Transaction) => Promise<{ reply: Reply; revoked: boolean }>,
 ): Promise<Reply> => {
   const reply = await revoke(keys, call, change);
   await keys.relay.flush();

@@ -5,7 +5,7 @@ import { setImmediate as yieldToCalls } from 'node:timers/promises';
 import type { Db, Queryable } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import { importJobName, NIL, rootKeyName, scopeName } from './names.ts';
 import { rewrapScopeKey } from './scope-keys.ts';
@@ -114,7 +114,7 @@ export const renewSome = (keys: Renewing, masterKeyId: string, place: Place, own
       await keys.backend.destroy(from, Date.now() + CALL_MS);
       const name = rootKeyName({ keyRing: old.key_ring, key: old.key_id });
       const attributes = { key: from.keyUid, version: String(to.version), destroyed: String(from.version) };
-      await enqueue(tx, ownEvent('keys.rootkey.rotate', name, { ...(old.owner === null ? {} : { instanceUid: old.owner }), attributes }));
+      enqueue(tx, ownEvent('keys.rootkey.rotate', name, { ...(old.owner === null ? {} : { instanceUid: old.owner }), attributes }));
     }
     return { next: after, stuck };
   });
@@ -133,7 +133,7 @@ export const renewImportJobs = async (keys: Renewing, masterKeyId: string, ownEv
           if (!isCorrupted(error)) throw error;
           // It would take nothing any more.
           await expireImportJob(tx, jobUid);
-          await enqueue(tx, ownEvent('keys.importjob.expire', importJobName({ keyRing, job }), {}));
+          enqueue(tx, ownEvent('keys.importjob.expire', importJobName({ keyRing, job }), {}));
         }
       }
       return jobs.length;

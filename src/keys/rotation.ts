@@ -1,13 +1,13 @@
 // Rotation of a root key: a new primary version, and then all its scope keys wrapped by that, some at a time, while reads go on. In
 // transactions each of which can be the last for a while: who comes next goes on with the scopes that are still under older versions.
-import type { Db, Queryable } from '../kernel/db.ts';
+import type { Db, Transaction } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { KeyBackend, RootKeyRef } from './backend.ts';
 import type { Chore } from './chores.ts';
 import { rootKeyName } from './names.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { BEGIN, moveSome, type Place } from './renewal.ts';
 import { addKeyEvents } from './sql/key-events.ts';
 import { holdCurrent } from './sql/master-keys.ts';
@@ -27,7 +27,7 @@ import { recordWraps } from './sql/versions.ts';
 const CALL_MS = 10_000;
 
 /** Makes the new primary version of a key whose row is held; answers its number. */
-export const rotate = async (backend: KeyBackend, tx: Queryable, row: RootKeyRow, deadline: number): Promise<number> => {
+export const rotate = async (backend: KeyBackend, tx: Transaction, row: RootKeyRow, deadline: number): Promise<number> => {
   const name = rootKeyName({ keyRing: row.key_ring, key: row.key_id });
   if (row.origin === 'IMPORTED')
     throw new AppError('MATERIAL_REQUIRED', `${name} was imported: its rotation needs new material from you`, {
@@ -51,7 +51,7 @@ export const policyChore = (db: Db, backend: KeyBackend, ownEvent: OwnEvent): Ch
     if (!row) return false;
     const version = await rotate(backend, tx, row, Date.now() + CALL_MS);
     const attributes = { key: row.key_uid, version: String(version), cause: 'policy' };
-    await enqueue(tx, ownEvent('keys.rootkey.rotate', rootKeyName({ keyRing: row.key_ring, key: row.key_id }), { attributes }));
+    enqueue(tx, ownEvent('keys.rootkey.rotate', rootKeyName({ keyRing: row.key_ring, key: row.key_id }), { attributes }));
     return true;
   },
 });
@@ -59,7 +59,7 @@ export const policyChore = (db: Db, backend: KeyBackend, ownEvent: OwnEvent): Ch
 /** Where the move of a key's scopes has come to in this process; another one begins from the start, and finds little to do. */
 type Places = Map<string, Place>;
 
-const moveOn = async (backend: KeyBackend, tx: Queryable, key: MovingKey, places: Places, log: Log): Promise<boolean> => {
+const moveOn = async (backend: KeyBackend, tx: Transaction, key: MovingKey, places: Places, log: Log): Promise<boolean> => {
   const keyUid = key.key_uid;
   const place = places.get(keyUid) ?? { ...BEGIN, keyUid };
   const old = await selectVersionToLeave(tx, key, place.version);
@@ -88,7 +88,7 @@ export const moveChore = (backend: KeyBackend, ownEvent: OwnEvent, log: Log): Ch
       places.delete(key.key_uid);
       await endRotation(tx, key.key_uid);
       const attributes = { key: key.key_uid, version: String(key.primary_version) };
-      await enqueue(tx, ownEvent('keys.rootkey.move', rootKeyName({ keyRing: key.key_ring, key: key.key_id }), { attributes }));
+      enqueue(tx, ownEvent('keys.rootkey.move', rootKeyName({ keyRing: key.key_ring, key: key.key_id }), { attributes }));
       return true;
     },
   };

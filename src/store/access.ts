@@ -2,17 +2,18 @@
 import type { Resource } from '../kernel/table.ts';
 import { groupName, instanceName, type GroupPath, type InstancePath } from './names.ts';
 
-export const ROLES = ['READER', 'SECRETS_READER', 'WRITER', 'MANAGER', 'PURGER'] as const;
+export const ROLES = ['READER', 'SECRETS_READER', 'WRITER', 'MANAGER', 'PURGER', 'AUDITOR'] as const;
 export type Role = (typeof ROLES)[number];
 export type Permission = 'read' | 'access' | 'write' | 'manage' | 'purge';
 
-/** MANAGER administers, and neither reads payloads nor ends the wait of a purge: who needs more gets more roles. */
+/** MANAGER administers, and neither reads payloads nor ends the wait of a purge: who needs more gets more roles. What AUDITOR permits, the audit log grants. */
 const PERMITS: Readonly<Record<Role, readonly Permission[]>> = {
   READER: ['read'],
   SECRETS_READER: ['read', 'access'],
   WRITER: ['read', 'write'],
   MANAGER: ['read', 'write', 'manage'],
   PURGER: ['purge'],
+  AUDITOR: [],
 };
 
 /** The system, an instance or a group. */

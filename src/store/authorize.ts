@@ -6,6 +6,7 @@ import { denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Authorize } from '../kernel/table.ts';
 import { permits, type Bindings, type Guarded, type Role } from './access.ts';
+import { openInstanceUids } from './instance-uids.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
 
 export interface Authorization {
@@ -22,13 +23,16 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
     for (const row of await selectBindingsOf(db.read, principal)) add(row.scope, row.role);
     return bindings;
   };
+  const uids = openInstanceUids(db);
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
 
   const authorize: Authorize = async (call, resource) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
     const { scope, permission } = resource as Guarded;
     await cache.confirm();
-    if (!permits(await cache.get(call.principal), scope, permission)) throw denied(call.action, resource.name);
+    const permitted = permits(await cache.get(call.principal), scope, permission);
+    call.annotate({ instanceUid: await (permitted ? uids.of(scope) : uids.lookUp(scope)) });
+    if (!permitted) throw denied(call.action, resource.name);
   };
   return { authorize, bindingsChanged: () => cache.expire() };
 };

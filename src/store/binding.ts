@@ -22,6 +22,12 @@ export const requireBinding = (binding: Binding | undefined): Binding => {
   return binding;
 };
 
+/** The audit log knows instances, and no groups; who reads all of it is not for this service to say. */
+export const assertFits = (role: Role, scope: Scope): void => {
+  if (role === 'AUDITOR' && (scope === 'system' || 'group' in scope))
+    throw invalid('binding.role', 'ROLE_AUDITOR is for an instance; who reads the whole audit log stands in its configuration');
+};
+
 /** A binding on what does not exist would wait for somebody to create it. */
 export const assertScopeExists = async (db: Queryable, scope: Scope): Promise<void> => {
   if (scope === 'system') return;

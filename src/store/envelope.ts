@@ -79,6 +79,7 @@ const callContextOf = (call: Call): CallContext => ({
   principal: call.principal,
   resource: call.facts.resource ?? call.resource,
   correlationId: call.correlationId,
+  traceId: call.traceId,
 });
 
 export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Envelope => {

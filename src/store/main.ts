@@ -15,6 +15,7 @@ import { openLog } from '../kernel/log.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
 import { openRelay } from '../kernel/outbox.ts';
 import { openOwnEvents } from '../kernel/own-event.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
@@ -53,7 +54,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   stack.use(openKeyEvents({ db, scopes, events, opened: () => scopeRetention.suspect(), log }));
   const scopeKeys = stack.use(dial(ScopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const relay = stack.use(openRelay(db, auditor, log));
-  const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self), log };
+  const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);

@@ -23,7 +23,7 @@ import type { PurgeRow, QueueRow } from './sql/purges.ts';
 import type { RekeyRow } from './sql/rekeys.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
-import type { SecretRow } from './sql/secrets.ts';
+import type { SecretRow, ShownSecret } from './sql/secrets.ts';
 import { type Lifecycle } from './state.ts';
 
 // What comes from the database was parsed on its way in.
@@ -90,7 +90,7 @@ export const toRekey = (row: RekeyRow): SecretGroupKeyRotation => ({
   destroyTime: row.is_waiting ? row.due_time : undefined,
 });
 
-export const toSecret = (row: SecretRow): Secret => ({
+export const toSecret = (row: ShownSecret): Secret => ({
   name: secretName(pathOf(row)),
   uid: row.secret_uid,
   state: Secret_State[row.state],

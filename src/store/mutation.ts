@@ -2,7 +2,7 @@
 // repeated request answers as the first did and changes nothing.
 import { createHmac } from 'node:crypto';
 import { eventOf } from '../kernel/audit.ts';
-import type { Queryable } from '../kernel/db.ts';
+import type { Transaction } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import type { Call } from '../kernel/table.ts';
@@ -22,7 +22,7 @@ interface Mutation<Request extends { requestId: string }, Reply> {
   /** Before the transaction: all that talks to another service. */
   prepare?: () => Promise<void>;
   /** In the transaction; may run again after a conflict. */
-  change: (tx: Queryable) => Promise<Reply>;
+  change: (tx: Transaction) => Promise<Reply>;
 }
 
 const reused = (): AppError =>
@@ -66,8 +66,8 @@ export const mutate = async <Request extends { requestId: string }, Reply>(
   const outcome = await store.db.transaction(async (tx) => {
     if (requestId !== '' && !(await claimRequest(tx, key, digest))) return { recorded: await selectReply(tx, key) };
     const reply = await change(tx);
-    await enqueue(tx, eventOf(call));
-    if (requestId !== '') await saveReply(tx, key, Buffer.from(codec.reply.encode(reply).finish()));
+    enqueue(tx, eventOf(call));
+    if (requestId !== '') saveReply(tx, key, Buffer.from(codec.reply.encode(reply).finish()));
     return { reply };
   });
   store.relay.kick();

@@ -2,10 +2,10 @@
 // (REWRAPPING), the old versions are destroyed (DESTROYING). Each step is one transaction that holds the rekey's row, so that one
 // replica at a time makes it; it can be repeated after a crash, and no step sees a DEK.
 import type { CallContext, RewrapDekRequest, RewrapDekResult } from '../gen/strongroom/keys/v1/envelope_service.ts';
-import type { Queryable } from '../kernel/db.ts';
+import type { Transaction } from '../kernel/db.ts';
 import { AppError, fromItemError } from '../kernel/errors.ts';
 import { enqueue } from '../kernel/outbox.ts';
-import type { OwnEvent } from '../kernel/own-event.ts';
+import type { OwnEvent } from './own-actions.ts';
 import { keyVersionOf } from './key-version.ts';
 import { groupName, versionName, type ResourceId } from './names.ts';
 import {
@@ -40,10 +40,15 @@ const pathOf = (r: Pick<RekeyRow, 'instance_id' | 'group_id'>) => ({
 });
 export const resourceOf = (r: Pick<RekeyRow, 'instance_id' | 'group_id'>): string => groupName(pathOf(r));
 const scopeOf = (r: RekeyRow): string => `scopes/${r.group_uid}`;
-const optionsOf = (r: RekeyRow) => ({ deadline: Date.now() + CALL_MS, correlationId: r.correlation_id });
-const contextOf = (r: RekeyRow): CallContext => ({ principal: r.started_by, resource: resourceOf(r), correlationId: r.correlation_id });
+const optionsOf = (r: RekeyRow) => ({ deadline: Date.now() + CALL_MS, correlationId: r.correlation_id, traceId: '' });
+const contextOf = (r: RekeyRow): CallContext => ({
+  principal: r.started_by,
+  resource: resourceOf(r),
+  correlationId: r.correlation_id,
+  traceId: '',
+});
 
-const rotate = async ({ scopes, scopeKeys }: Rekeying, tx: Queryable, r: RekeyRow): Promise<void> => {
+const rotate = async ({ scopes, scopeKeys }: Rekeying, tx: Transaction, r: RekeyRow): Promise<void> => {
   const name = scopeOf(r);
   if (r.old_version === null) {
     const { primaryVersion } = await scopes.getScope({ name }, optionsOf(r));
@@ -77,7 +82,7 @@ const outcomeOf = (result: RewrapDekResult | undefined): Buffer | 'lost' | 'stuc
   throw error;
 };
 
-const rewrap = async ({ scopes }: Rekeying, tx: Queryable, r: RekeyRow): Promise<void> => {
+const rewrap = async ({ scopes }: Rekeying, tx: Transaction, r: RekeyRow): Promise<void> => {
   const rows = await selectWrappedDeks(tx, r, BATCH);
   const last = rows.at(-1);
   if (!last) return r.stuck > 0n ? passAgain(tx, r, AGAIN_MS) : recordRewrapped(tx, r);
@@ -108,7 +113,7 @@ const rewrap = async ({ scopes }: Rekeying, tx: Queryable, r: RekeyRow): Promise
 };
 
 /** As with a purge, no key goes before the log knows of the begin. */
-const destroyOld = async ({ scopes, scopeKeys, relay, ownEvent }: Rekeying, tx: Queryable, r: RekeyRow): Promise<void> => {
+const destroyOld = async ({ scopes, scopeKeys, relay, ownEvent }: Rekeying, tx: Transaction, r: RekeyRow): Promise<void> => {
   await relay.flush();
   const name = scopeOf(r);
   const { livingVersions } = await scopes.getScope({ name }, optionsOf(r));
@@ -117,7 +122,7 @@ const destroyOld = async ({ scopes, scopeKeys, relay, ownEvent }: Rekeying, tx: 
   await recordRekeyed(tx, r);
   const attributes = { version: String(r.new_version), destroyed: String(r.old_version), count: String(r.done) };
   const facts = { instanceUid: r.instance_uid, onBehalfOf: r.started_by, correlationId: r.correlation_id, attributes };
-  await enqueue(tx, ownEvent('secrets.group.rekey', resourceOf(r), facts));
+  enqueue(tx, ownEvent('secrets.group.rekey', resourceOf(r), facts));
 };
 
 const STEPS = { ROTATING: rotate, REWRAPPING: rewrap, DESTROYING: destroyOld } as const;

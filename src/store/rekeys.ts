@@ -32,7 +32,7 @@ const beginOne = ({ db, relay, self, ownEvent, keepForMs }: RekeyOptions, afterM
     const correlationId = newUid();
     await beginRekey(tx, group, { startedBy: self, correlationId, keepForMs });
     const facts = { instanceUid: group.instance_uid, correlationId, attributes: { cause: 'something was purged or destroyed in it' } };
-    await enqueue(tx, ownEvent('secrets.group.rekey.start', resourceOf(group), facts));
+    enqueue(tx, ownEvent('secrets.group.rekey.start', resourceOf(group), facts));
     return true;
   });
 

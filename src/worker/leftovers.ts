@@ -11,7 +11,7 @@ const destroy = async ({ scopes, keys }: Worker, name: string): Promise<void> =>
   const correlationId = newUid();
   const options = { deadline: Date.now() + CALL_MS, correlationId };
   const call = name.startsWith('scopes/')
-    ? scopes.destroyScope({ name, callContext: { principal: '', resource: '', correlationId } }, options)
+    ? scopes.destroyScope({ name, callContext: { principal: '', resource: '', correlationId, traceId: '' } }, options)
     : keys.destroyRootKey({ name, correlationId }, options);
   await call.catch((error: unknown) => {
     // It was interrupted before the key service had heard of it.

@@ -11,9 +11,11 @@ import { AppError } from '../kernel/errors.ts';
 import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema } from '../kernel/migrate.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { workerConfig } from './config.ts';
+import { OWN_ACTIONS } from './own-actions.ts';
 import { openReconcile } from './reconcile.ts';
 import { openRunner } from './runner.ts';
 import { openSweep } from './sweep.ts';
@@ -41,7 +43,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const proofs = stack.use(dial(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE'));
 
   const traffic = openTraffic(db, config.rowsPerSecond);
-  const worker: Worker = { db, keys, scopes, auditor, proofs, principal, log, traffic };
+  const worker: Worker = { db, keys, scopes, auditor, proofs, principal, ownEvent: openOwnEvents(principal, OWN_ACTIONS), log, traffic };
   const runner = stack.use(await openRunner(worker, dbOptions(config.database, log), config.concurrency));
   stack.use(openSweep(worker));
   stack.use(openReconcile(worker));

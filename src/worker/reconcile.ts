@@ -1,9 +1,9 @@
 // After a restore of the store's database: groups whose key the key service has destroyed are found and purged, at the
 // start and every 10 minutes. Nobody tells us of a restore, so this is a timer. Replicas may look at once.
 import { setTimeout as delay } from 'node:timers/promises';
-import { Event_Outcome, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { Scope_State } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { RootKey_State } from '../gen/strongroom/keys/v1/key_service.ts';
+import type { Event } from '../kernel/audit.ts';
 import { describe } from '../kernel/log.ts';
 import { metrics } from '../kernel/metrics.ts';
 import { newUid } from '../kernel/uid.ts';
@@ -31,26 +31,13 @@ const withoutKey = async ({ scopes }: Worker, groups: readonly Group[]): Promise
   });
 };
 
-const entryOf = (worker: Worker, { kind, ...key }: Found, resource: string): Event => {
+const entryOf = ({ ownEvent }: Worker, { kind, ...key }: Found, resource: string): Event => {
   const uid = kind === 'GROUP' ? key.group_uid : key.instance_uid;
-  return {
-    eventId: newUid(),
-    occurTime: new Date(),
-    action: `secrets.${kind.toLowerCase()}.delete`,
-    principal: worker.principal,
-    resource,
+  return ownEvent(kind === 'GROUP' ? 'secrets.group.delete' : 'secrets.instance.delete', resource, {
     instanceUid: key.instance_uid,
-    outcome: Event_Outcome.SUCCESS,
-    code: 0,
-    reason: '',
     correlationId: uid,
-    onBehalfOf: '',
-    sourceAddress: '',
-    attributes: new Map([
-      ['purge', `purges/${uid}`],
-      ['cause', 'its key was destroyed before: this database was restored'],
-    ]),
-  };
+    attributes: { purge: `purges/${uid}`, cause: 'its key was destroyed before: this database was restored' },
+  });
 };
 
 /** The entry is durable before the purge is scheduled. Who is interrupted in between leaves a second one. */

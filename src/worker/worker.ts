@@ -7,6 +7,7 @@ import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Log } from '../kernel/log.ts';
+import type { OwnEvent } from './own-actions.ts';
 import type { Traffic } from './traffic.ts';
 
 export interface Worker {
@@ -18,6 +19,7 @@ export interface Worker {
   readonly proofs: ClientOf<typeof AuditServiceService>;
   /** Who this process is. */
   readonly principal: SpiffeId;
+  readonly ownEvent: OwnEvent;
   readonly log: Log;
   readonly traffic: Traffic;
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { draftOf, eventOfLeaf, leafOf, type Draft } from '../../src/audit/event.ts';
-import type { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
+import { Event_Severity, type Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AppError } from '../../src/kernel/errors.ts';
 import { eventOf } from '../../src/kernel/audit.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
+import { metrics } from '../../src/kernel/metrics.ts';
 import type { Call } from '../../src/kernel/table.ts';
 
 const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
@@ -27,6 +28,12 @@ const event = (change: Partial<Event> = {}): Event => ({
     ['version', '1'],
     ['kind', 'TEXT'],
   ]),
+  severity: 3,
+  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+  dataEvent: true,
+  readOnly: true,
+  credentialId: 'ab'.repeat(32),
+  observer: { instance: 'store-1-7', version: '1.2.3' },
   ...change,
 });
 const bare = (): Event =>
@@ -40,6 +47,12 @@ const bare = (): Event =>
     onBehalfOf: '',
     sourceAddress: '',
     attributes: new Map(),
+    severity: 1,
+    traceId: '',
+    dataEvent: false,
+    readOnly: false,
+    credentialId: '',
+    observer: { instance: '', version: '' },
   });
 const textOf = (change: Partial<Event> = {}): string => leafOf(draftOf(event(change), source), recordTime).toString('utf8');
 
@@ -47,16 +60,21 @@ describe('an event as a leaf', () => {
   it('is canonical JSON by RFC 8785: members sorted, no space, nothing that is empty', () => {
     expect(textOf()).toBe(
       '{"action":"secrets.version.access","attributes":{"kind":"TEXT","version":"1"},"correlationId":"corr-1",' +
-        '"eventTime":"2026-01-02T03:04:05.000Z","id":"0190a5c0-0000-7000-8000-000000000001",' +
-        '"initiator":{"host":"10.0.0.1","id":"spiffe://strongroom.internal/app","onBehalfOf":"spiffe://strongroom.internal/app2"},' +
-        '"observer":{"id":"spiffe://strongroom.internal/service/store"},"outcome":"denied",' +
-        '"reason":{"code":7,"type":"PERMISSION_DENIED"},"recordTime":"2026-01-02T03:04:05.006Z","schema":"strongroom/event/v1",' +
-        '"target":{"instance":"0190a5c0-0000-7000-8000-0000000000aa","name":"instances/i/groups/g/secrets/s/versions/1"}}',
+        '"dataEvent":true,"eventTime":"2026-01-02T03:04:05.000Z","eventType":"control","id":"0190a5c0-0000-7000-8000-000000000001",' +
+        `"initiator":{"credential":{"id":"${'ab'.repeat(32)}","type":"x509-svid"},"host":"10.0.0.1",` +
+        '"id":"spiffe://strongroom.internal/app","onBehalfOf":"spiffe://strongroom.internal/app2","typeURI":"service/security/account/serviceid"},' +
+        '"observer":{"id":"spiffe://strongroom.internal/service/store","instance":"store-1-7","version":"1.2.3"},"outcome":"denied",' +
+        '"readOnly":true,"reason":{"code":7,"type":"PERMISSION_DENIED"},"recordTime":"2026-01-02T03:04:05.006Z",' +
+        '"schema":"strongroom/event/v1","severity":"critical","target":{"instance":"0190a5c0-0000-7000-8000-0000000000aa",' +
+        '"name":"instances/i/groups/g/secrets/s/versions/1","typeURI":"data/security/version"},"traceId":"4bf92f3577b34da6a3ce929d0e0e4736"}',
     );
     expect(leafOf(draftOf(bare(), source), recordTime).toString('utf8')).toBe(
-      '{"action":"secrets.version.access","eventTime":"2026-01-02T03:04:05.000Z","id":"0190a5c0-0000-7000-8000-000000000001",' +
-        '"initiator":{"id":"spiffe://strongroom.internal/app"},"observer":{"id":"spiffe://strongroom.internal/service/store"},' +
-        '"outcome":"success","recordTime":"2026-01-02T03:04:05.006Z","schema":"strongroom/event/v1","target":{}}',
+      '{"action":"secrets.version.access","dataEvent":false,"eventTime":"2026-01-02T03:04:05.000Z","eventType":"activity",' +
+        '"id":"0190a5c0-0000-7000-8000-000000000001",' +
+        '"initiator":{"id":"spiffe://strongroom.internal/app","typeURI":"service/security/account/serviceid"},' +
+        '"observer":{"id":"spiffe://strongroom.internal/service/store"},"outcome":"success","readOnly":false,' +
+        '"recordTime":"2026-01-02T03:04:05.006Z","schema":"strongroom/event/v1","severity":"normal",' +
+        '"target":{"typeURI":"data/security/version"}}',
     );
   });
 
@@ -97,13 +115,16 @@ describe('the digest that tells a repeat from another event under its id', () =>
     expect(draftOf(reordered, source).digest).toEqual(draftOf(event(), source).digest);
   });
 
-  it('is SHA-256 of the leaf without its record time', () => {
+  it('is SHA-256 of the leaf without its record time and the process that tells of it: another one may have to repeat it', () => {
     const { digest } = draftOf(event(), source);
-    const text = textOf().replace('"recordTime":"2026-01-02T03:04:05.006Z",', '');
+    const text = textOf()
+      .replace('"recordTime":"2026-01-02T03:04:05.006Z",', '')
+      .replace(/"observer":\{.*?\},/, '');
+    expect(draftOf(event({ observer: { instance: 'store-2-9', version: '1.2.4' } }), source).digest).toEqual(digest);
     expect(createHash('sha256').update(text).digest()).toEqual(digest);
   });
 
-  it('is another one for every field that differs, and for another source', () => {
+  it('is another one for every other field that differs', () => {
     const changes: Partial<Event>[] = [
       { eventId: '0190a5c0-0000-7000-8000-000000000002' },
       { occurTime: new Date('2026-01-02T03:04:05.001Z') },
@@ -118,10 +139,14 @@ describe('the digest that tells a repeat from another event under its id', () =>
       { onBehalfOf: '' },
       { sourceAddress: '10.0.0.2' },
       { attributes: new Map([['version', '2']]) },
+      { severity: 2 },
+      { traceId: '' },
+      { dataEvent: false },
+      { readOnly: false },
+      { credentialId: '' },
     ];
     const digests = changes.map((change) => draftOf(event(change), source).digest.toString('hex'));
-    const other = draftOf(event(), parseSpiffeId('spiffe://strongroom.internal/service/keys')!).digest.toString('hex');
-    expect(new Set([...digests, other, draftOf(event(), source).digest.toString('hex')]).size).toBe(changes.length + 2);
+    expect(new Set([...digests, draftOf(event(), source).digest.toString('hex')]).size).toBe(changes.length + 1);
   });
 });
 
@@ -152,6 +177,11 @@ describe('a bad event', () => {
     ['event.reason', 'of 64 characters', { reason: 'R'.repeat(64) }],
     ['event.correlation_id', 'with a space', { correlationId: 'a b' }],
     ['event.correlation_id', 'of 65 characters', { correlationId: 'a'.repeat(65) }],
+    ['event.severity', 'unknown', { severity: 4 as never }],
+    ['event.trace_id', 'in upper case', { traceId: 'A'.repeat(32) }],
+    ['event.credential_id', 'too short', { credentialId: 'ab' }],
+    ['event.observer.instance', 'with a slash', { observer: { instance: 'a/b', version: '' } }],
+    ['event.observer.version', 'of 65 characters', { observer: { instance: '', version: '1'.repeat(65) } }],
     ['event.source_address', 'of 65 characters', { sourceAddress: '1'.repeat(65) }],
     ['event.attributes', '17 of them', { attributes: new Map(Array.from({ length: 17 }, (_, i) => [`k${i}`, ''])) }],
     ['event.attributes', 'with a key of 65 characters', { attributes: new Map([['k'.repeat(65), '']]) }],
@@ -175,13 +205,17 @@ describe('a bad event', () => {
   });
 });
 
+const dropped = async (): Promise<number> => (await metrics.auditDropped.get()).values[0]?.value ?? 0;
+
 describe('the entry of a call', () => {
   const call = (resource: string): Call =>
     ({
+      row: { action: 'secrets.instance.create', audit: 'write', facts: ['reason'] },
       principal: 'spiffe://strongroom.internal/app',
-      action: 'secrets.instance.create',
+      credentialId: '',
       resource,
       correlationId: 'c',
+      traceId: '',
       sourceAddress: '::1',
       facts: {},
     }) as unknown as Call;
@@ -193,12 +227,31 @@ describe('the entry of a call', () => {
     ['100,000 characters', 'é'.repeat(100_000)],
     ['an emoji where it is cut', `${'x'.repeat(510)}😀😀`],
   ])('is one that the log takes, whatever the caller sent as a name: %s', (_, resource) => {
-    const one = eventOf(call(resource), { outcome: 'DENIED', code: 7, reason: 'PERMISSION_DENIED', attributes: { note: resource } });
+    const one = eventOf(call(resource), { outcome: 'DENIED', code: 7, reason: 'PERMISSION_DENIED', attributes: { reason: resource } });
     expect(() => draftOf(one, source)).not.toThrow();
     expect(one.resource.length).toBeLessThanOrEqual(512);
   });
 
   it('names the resource of the call word for word, if it is a name', () => {
     expect(eventOf(call('instances/a')).resource).toBe('instances/a');
+  });
+
+  it('carries the attributes that its action lists, and of others only a metric tells', async () => {
+    const before = await dropped();
+    const { attributes } = eventOf(call('instances/a'), { attributes: { reason: 'why', key: 'not listed', replay: 'true' } });
+    expect([...attributes]).toEqual([
+      ['reason', 'why'],
+      ['replay', 'true'],
+    ]);
+    expect((await dropped()) - before).toBe(1);
+  });
+
+  it('says what the catalogue says of its action, and which process tells of it', () => {
+    expect(eventOf(call('instances/a'))).toMatchObject({ severity: Event_Severity.NORMAL, dataEvent: false, readOnly: false });
+    const reads = { action: 'secrets.version.access', audit: 'read', facts: [], data: true } as const;
+    const one = eventOf(call('instances/a'), { as: reads, outcome: 'DENIED', code: 7, reason: 'PERMISSION_DENIED' });
+    expect(one).toMatchObject({ action: reads.action, severity: Event_Severity.CRITICAL, dataEvent: true, readOnly: true });
+    expect(one.observer?.instance).toMatch(new RegExp(`-${process.pid}$`));
+    expect(one.observer?.version).toMatch(/^\d+\.\d+\.\d+$/);
   });
 });

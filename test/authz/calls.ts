@@ -183,6 +183,8 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
 
   'AuditWriterService/AppendEvents': (as, _, o) => as.auditWriter.appendEvents({ events: [event()] }, o),
   'AuditService/ListEntries': (as, _, o) => as.auditLog.listEntries({ pageSize: 1 }, o),
+  'AuditService/TailEntries': (as, _, o) => first(as.tailEntries({}, o)),
+  'AuditService/GetLogStatistics': (as, _, o) => as.auditLog.getLogStatistics({}, o),
   'AuditService/GetEntry': (as, _, o) => as.auditLog.getEntry({ index: 0n }, o),
   'AuditService/GetCheckpoint': (as, _, o) => as.auditLog.getCheckpoint({}, o),
   'AuditService/GetConsistencyProof': (as, _, o) => as.auditLog.getConsistencyProof({}, o),

@@ -38,13 +38,17 @@ const purgeThrough = async (victimsAt: (step: number, moment: Moment) => readonl
       }
       for (const victim of victims) {
         await gates.wait([{ step, moment, wanted: mostAt(step, moment, kinds) }], () => scene.hurry(three.all));
-        await scene.kill(victim);
+        const back = scene.kill(victim);
+        // Before it serves, the key service asks the log, which stands still here.
+        if (victim === 'keys' && step.database === 'audit') back.catch(() => undefined);
+        else await back;
         for (const doomed of three.all) await scene.expectOrder(doomed, `${victim} killed ${moment} "${step.id}"`);
       }
       if (moment === 'after') await gates.open(step, 'after');
     }
   }
   await gates.openAll();
+  await scene.ready();
   await scene.expectPurged(three);
 };
 

@@ -14,7 +14,7 @@ import { SUPERUSER_ROLE } from '../../src/dev/certificates.ts';
 import { HOST, ROOT, spiffeIdOf, tlsFilesOf, TRUST_DOMAIN, type Caller, type Stack } from '../../src/dev/stack.ts';
 import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { entriesOf } from '../support/audit-log.ts';
-import { clientsOf, materialOf } from '../support/clients.ts';
+import { clientsOf, materialOf, refusalOf } from '../support/clients.ts';
 import { freePort } from '../support/ports.ts';
 import { openWitness, type TestWitness } from '../support/witness.ts';
 import { scratchDatabase, type Scratch } from './scratch.ts';
@@ -50,6 +50,7 @@ const run = (change: object): Promise<AsyncDisposable> => {
     tls: tlsFilesOf(stack, 'audit'),
     database: { host: HOST, port: stack.ports.postgres, name: scratch.name, user: SUPERUSER_ROLE, tls: tlsFilesOf(stack, 'superuser') },
     allow: { 'strongroom.audit.v1.AuditService': ['*'], 'strongroom.audit.v1.AuditWriterService': ['*'] },
+    auditors: { 'strongroom.audit.v1.AuditService': [spiffeIdOf('auditor')] },
     log: { level: 'silent' },
     drain: '500ms',
     origin,
@@ -94,6 +95,11 @@ describe('an audit log that publishes', () => {
     expect(readNote(note, [log, mlDsa])?.verified).toHaveLength(2);
     expect(policy).toBe(`log ${log.text}\nwitness one ${witness.verifier.text}\ngroup witnesses 1 one\nquorum witnesses\n`);
     await vi.waitFor(async () => expect((await auditor.auditLog.getCheckpoint({ cosigned: true })).treeSize).toBeGreaterThan(0n), 5_000);
+
+    // The allowlist of this log is open to everybody, and the whole of it is for its auditors all the same.
+    using app2 = clientsOf(stack, 'app2');
+    expect(await refusalOf(app2.exportLog({}).next())).toMatchObject({ reason: 'PERMISSION_DENIED' });
+    expect((await Array.fromAsync(auditor.exportLog({}))).at(-1)?.path).toBe('checkpoint');
 
     expect(openNote((await get('/checkpoint', 'app2')).body, [log])).toContain(`${origin}\n`);
     expect((await get('/tile/entries/000.p/1', 'auditor')).body).toContain('secrets.secret.read');

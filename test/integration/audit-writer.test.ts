@@ -16,6 +16,7 @@ import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { pageTokens } from '../../src/kernel/page.ts';
 import { ROOT } from '../../src/dev/stack.ts';
+import { READER, WHOLE_LOG } from '../support/audit-reader.ts';
 import { scratchDatabase, silentLog, type Scratch } from './scratch.ts';
 
 const MIGRATIONS = join(ROOT, 'src/audit/migrations');
@@ -48,6 +49,7 @@ const newLog = async (entries = 0) => {
     verifier: signer.verifier,
     publication: openPublication(signer),
     pages: pageTokens(Buffer.alloc(32)),
+    ...WHOLE_LOG,
   });
   return { scratch, db, open, writer, auditOf, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
 };
@@ -56,8 +58,8 @@ const count = async ({ scratch }: { scratch: Scratch }, table: 'entries' | 'chec
 
 /** Proves every given entry from what a caller gets, with nothing but the verifier key. */
 const proves = async (audit: Audit, index: bigint): Promise<void> => {
-  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index, ...NEWEST });
-  const { leaf } = await getEntry(audit, { index });
+  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index, ...NEWEST }, READER);
+  const { leaf } = await getEntry(audit, { index }, READER);
   const signed = parseCheckpoint(openNote(checkpoint!.note, signer.verifier) ?? '');
   expect(signed?.size).toBe(checkpoint?.treeSize);
   expect(rootFromInclusion(index, signed!.size, leafHash(leaf), hashes), `entry ${index}`).toEqual(signed?.root);
@@ -123,7 +125,7 @@ describe('an append', () => {
     await using log = await newLog();
     const resource = 'quote " backslash \\ \\u0000 \\x00 é 😀 \u2028 \' ; -- $1';
     const index = await log.writer.append(draft({ resource, attributes: new Map([['k', resource]]) }), soon());
-    const entry = await getEntry(log.auditOf(log.writer), { index });
+    const entry = await getEntry(log.auditOf(log.writer), { index }, READER);
     expect([entry.event?.resource, entry.event?.attributes.get('k')]).toEqual([resource, resource]);
     expect(await log.scratch.sql('select resource from entries')).toEqual([{ resource }]);
   });
@@ -204,12 +206,12 @@ describe('a log that was changed behind its back', () => {
     const audit = log.auditOf(log.writer);
     await proves(audit, 7n);
     await log.scratch.sql(`update entries set leaf = leaf || '\\x20' where index = 7`);
-    await expect(getEntry(audit, { index: 7n })).rejects.toMatchObject({ reason: 'DATA_CORRUPTED', code: 'DATA_LOSS' });
-    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST })).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getEntry(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED', code: 'DATA_LOSS' });
+    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
     await proves(audit, 8n);
     // With a hash that fits the bytes the entry is given out, but nothing proves it any more.
     await log.scratch.sql(`update entries set leaf_hash = sha256('\\x00'::bytea || leaf) where index = 7`);
-    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST })).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
   });
 });
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { sqlState, type Db, type Queryable } from '../../src/kernel/db.ts';
+import { sqlState, type Db, type Queryable, type Transaction } from '../../src/kernel/db.ts';
 import { requireSchema } from '../../src/kernel/migrate.ts';
 import { scratchDatabase, type Scratch } from './scratch.ts';
 
@@ -106,6 +106,29 @@ describe('a transaction', () => {
     }
     await db.transaction((tx) => insert(tx, 30));
     expect(await ids()).toContain(30);
+  });
+
+  it('fails with the error of a statement that was sent without waiting for it, and is tried again like any other', async () => {
+    const send = (tx: Transaction, id: number) => tx.send({ name: 't.insert', text: 'insert into t (id) values ($1)', values: [id] });
+    await db.transaction(async (tx) => {
+      send(tx, 31);
+      send(tx, 32);
+    });
+    expect(await ids()).toContain(32);
+    // At the commit, or at the next statement that is waited for.
+    for (const next of [async () => undefined, (tx: Transaction) => insert(tx, 34)]) {
+      const failed = db.transaction(async (tx) => {
+        send(tx, 33);
+        send(tx, 31);
+        await next(tx);
+      });
+      expect(sqlState(await failed.catch((error: unknown) => error))).toBe('23505');
+    }
+    expect(await ids()).not.toContain(33);
+    let tries = 0;
+    const text = `do $$ begin raise exception sqlstate '40001'; end $$`;
+    await db.transaction(async (tx) => (++tries < 3 ? tx.send({ name: '', text }) : undefined));
+    expect(tries).toBe(3);
   });
 
   it('that swallows an error of the database is not taken for committed', async () => {

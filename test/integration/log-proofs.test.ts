@@ -6,6 +6,7 @@ import { openNote } from '../../src/audit/note.ts';
 import { getConsistencyProof } from '../../src/audit/rpc/get-consistency-proof.ts';
 import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
+import { READER } from '../support/audit-reader.ts';
 import { openScratchLog, signer, type ScratchLog } from '../support/scratch-log.ts';
 
 const STEPS = [1, 2, 252, 1, 1, 255, 88];
@@ -59,11 +60,11 @@ describe('an inclusion proof', () => {
   it('can be had at every checkpoint that has the entry, as a receipt with that checkpoint', async () => {
     for (const treeSize of sizes) {
       for (const index of new Set([0n, 2n, 254n, 255n, 256n, 300n, treeSize - 1n].filter((i) => i < treeSize))) {
-        const { receipt } = await getInclusionProof(log.audit, { index, treeSize, cosigned: false });
+        const { receipt } = await getInclusionProof(log.audit, { index, treeSize, cosigned: false }, READER);
         const { hashes, note } = parseReceipt(receipt)!;
         const { size, root } = signed(note);
         expect([size, root]).toEqual([treeSize, kept.get(treeSize)]);
-        const { leaf } = await getEntry(log.audit, { index });
+        const { leaf } = await getEntry(log.audit, { index }, READER);
         expect(rootFromInclusion(index, size, leafHash(leaf), hashes), `${index} of ${treeSize}`).toEqual(root);
       }
     }
@@ -77,7 +78,7 @@ describe('an inclusion proof', () => {
     [0n, 3n, true, 'INVALID_FIELD'],
     [0n, 0n, true, 'NOT_COSIGNED'],
   ])('of entry %i at size %i, cosigned %s, is refused with %s', async (index, treeSize, cosigned, reason) => {
-    await expect(getInclusionProof(log.audit, { index, treeSize, cosigned })).rejects.toMatchObject({ reason });
+    await expect(getInclusionProof(log.audit, { index, treeSize, cosigned }, READER)).rejects.toMatchObject({ reason });
   });
 });
 
@@ -86,7 +87,7 @@ describe('an earlier checkpoint that somebody has written into the database', ()
     await log.scratch.sql(`update checkpoints set root = sha256(root) where size = 256`);
     for (const firstSize of [0n, 3n, 256n])
       await expect(getConsistencyProof(log.audit, { firstSize, secondSize: 256n })).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
-    await expect(getInclusionProof(log.audit, { index: 1n, treeSize: 256n, cosigned: false })).rejects.toMatchObject({
+    await expect(getInclusionProof(log.audit, { index: 1n, treeSize: 256n, cosigned: false }, READER)).rejects.toMatchObject({
       reason: 'DATA_CORRUPTED',
     });
   });

@@ -213,7 +213,9 @@ describe('a purge that lost something', () => {
     await inStore(`update purges set state = 'FINISHING', audit_index = null, receipt = null where uid = $1`, uid);
     const after = await reaches(operator, uid, DONE);
     expect(after.auditIndex).toBe(before.auditIndex);
-    expect((await actionsOf(uid)).filter((action) => action === 'secrets.secret.purge')).toHaveLength(1);
+    const actions = await actionsOf(uid);
+    expect(actions.filter((action) => action === 'secrets.secret.purge')).toHaveLength(1);
+    expect(actions.filter((action) => action === 'secrets.secret.purge.start')).toHaveLength(1);
   });
 
   it('its time in the log, as after a restore of the database: makes another entry', async () => {

@@ -7,7 +7,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { SUPERUSER_ROLE } from '../../src/dev/certificates.ts';
 import { connect } from '../../src/dev/provision.ts';
 import { HOST, tlsFilesOf, type Stack } from '../../src/dev/stack.ts';
-import { openServiceDb, type Db } from '../../src/kernel/db.ts';
+import { dbOptions, openServiceDb, type Db, type DbOptions } from '../../src/kernel/db.ts';
 import type { Log } from '../../src/kernel/log.ts';
 import { runMigrations } from '../../src/kernel/migrate.ts';
 
@@ -15,6 +15,8 @@ export const silentLog: Log = { debug: () => undefined, info: () => undefined, w
 
 export interface Scratch extends AsyncDisposable {
   readonly name: string;
+  /** For those who connect in their own way. */
+  readonly options: DbOptions;
   /** A database as services open it; closed with the scratch. */
   open(poolSize?: number): Db;
   /** Past everything. */
@@ -47,6 +49,7 @@ export const scratchDatabase = async (stack: Stack, migrations?: string): Promis
 
   return {
     name,
+    options: dbOptions(config(2), silentLog),
     open: (poolSize = 4) => {
       const db = openServiceDb(config(poolSize), silentLog);
       opened.push(db);

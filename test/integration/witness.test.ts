@@ -6,6 +6,7 @@ import { openPublication } from '../../src/audit/publication.ts';
 import { getCheckpoint } from '../../src/audit/rpc/get-checkpoint.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { openWitnesses } from '../../src/audit/witness.ts';
+import { READER } from '../support/audit-reader.ts';
 import { openScratchLog, signer, type ScratchLog } from '../support/scratch-log.ts';
 import { openWitness, type Answer, type TestWitness } from '../support/witness.ts';
 import { silentLog } from './scratch.ts';
@@ -38,7 +39,7 @@ describe('a log with witnesses', () => {
   it('says so as long as they have cosigned nothing, or not the entry that is asked for', async () => {
     await expect(getCheckpoint(log.audit, { cosigned: true })).rejects.toMatchObject({ reason: 'NOT_COSIGNED' });
     await log.grow(5);
-    await expect(getInclusionProof(log.audit, { index: 2n, treeSize: 0n, cosigned: true })).rejects.toMatchObject({
+    await expect(getInclusionProof(log.audit, { index: 2n, treeSize: 0n, cosigned: true }, READER)).rejects.toMatchObject({
       reason: 'NOT_COSIGNED',
     });
   });
@@ -61,12 +62,12 @@ describe('a log with witnesses', () => {
 
   it('gives receipts that carry the cosignatures', async () => {
     await log.grow(3);
-    const { receipt, checkpoint } = await getInclusionProof(log.audit, { index: 300n, treeSize: 0n, cosigned: true });
+    const { receipt, checkpoint } = await getInclusionProof(log.audit, { index: 300n, treeSize: 0n, cosigned: true }, READER);
     const { note } = parseReceipt(receipt)!;
     expect(note).toBe(checkpoint?.note);
     expect(note.match(/^\u2014 /gm)).toHaveLength(3);
     expect(parseCheckpoint(readNote(note, [signer.verifier])!.text)?.size).toBe(557n);
-    await expect(getInclusionProof(log.audit, { index: 558n, treeSize: 0n, cosigned: true })).rejects.toMatchObject({
+    await expect(getInclusionProof(log.audit, { index: 558n, treeSize: 0n, cosigned: true }, READER)).rejects.toMatchObject({
       reason: 'NOT_COSIGNED',
     });
   });

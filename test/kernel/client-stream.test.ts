@@ -20,7 +20,14 @@ type Source = (request: GetScopeRequest, call: Call) => AsyncIterable<Scope>;
 
 const open = async (handler: Source) => {
   const limits = { requestBytes: 1_000, longestMs: 5_000 };
-  const row = { action: 'keys.scope.watch', resource: (r: GetScopeRequest) => ({ name: r.name }), audit: 'read' as const, limits, handler };
+  const row = {
+    action: 'keys.scope.watch',
+    resource: (r: GetScopeRequest) => ({ name: r.name }),
+    audit: 'read' as const,
+    facts: [],
+    limits,
+    handler,
+  };
   const server = await startServer(site, { registrations: [register(definition, { watchScope: row })] });
   const tls = openTls(writeTlsFiles(site.folder, site.authority, site.app, 'app'), recordingLog());
   const client = dial(definition, { address: `127.0.0.1:${server.port}`, spiffeId: spiffe('service/keys') }, tls, 'KEYS_UNAVAILABLE');

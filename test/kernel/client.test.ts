@@ -161,6 +161,7 @@ describe('the audit log as its clients see it', () => {
         action: 'audit.event.append',
         resource: () => ({ name: 'log' }),
         audit: 'none',
+        facts: [],
         limits: { requestBytes: 1_000_000, deadlineMs: 3_000 },
         handler: async (request) => {
           calls.push(request.events.map((one) => one.eventId));

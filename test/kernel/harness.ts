@@ -62,6 +62,7 @@ export const scopeTable = (handler: Handler, row: Partial<ScopeRow> = {}): Regis
         action: 'keys.scope.read',
         resource: (request) => ({ name: request.name }),
         audit: 'read',
+        facts: ['version'],
         limits: { requestBytes: 1_000, deadlineMs: 5_000 },
         handler,
         ...row,

@@ -138,6 +138,7 @@ describe('a peer', () => {
         action: 'audit.event.append',
         resource: () => ({ name: 'log' }),
         audit: 'none',
+        facts: [],
         limits: { requestBytes: 1_000, deadlineMs: 1_000 },
         handler: async () => ({ results: [] }),
       },

@@ -28,6 +28,7 @@ const watchTable = (handler: Source, row: Partial<StreamRow<GetScopeRequest, Sco
         action: 'keys.scope.watch',
         resource: (request) => ({ name: request.name }),
         audit: 'read',
+        facts: [],
         limits: { requestBytes: 1_000, longestMs: 5_000 },
         handler,
         ...row,
@@ -74,7 +75,7 @@ const watch = (client: Client, { deadlineMs = 4_000, name = 'scopes/a' } = {}): 
 describe('a table', () => {
   it('does not compile with a unary row for a stream, a stream for a unary method, or a stream of requests', () => {
     const { getScope } = EnvelopeServiceService;
-    const row = { action: 'keys.scope.read', resource: () => ({ name: '' }), audit: 'read' } as const;
+    const row = { action: 'keys.scope.read', resource: () => ({ name: '' }), audit: 'read', facts: [] } as const;
     const unary = { ...row, limits: { requestBytes: 1, deadlineMs: 1 }, handler: async () => scope('') };
     const stream = { ...row, limits: { requestBytes: 1, longestMs: 1 }, handler: () => count(1) };
     // @ts-expect-error the method answers with a stream

@@ -38,10 +38,11 @@ describe('names of the key service', () => {
 });
 
 describe('on whose behalf a call is made', () => {
-  const context = { principal: 'spiffe://strongroom.internal/app', resource: 'instances/a', correlationId: 'id-1' };
+  const context = { principal: 'spiffe://strongroom.internal/app', resource: 'instances/a', correlationId: 'id-1', traceId: '' };
 
   it('goes into the entry', () => {
     expect(factsOf(context)).toEqual({ onBehalfOf: context.principal, resource: 'instances/a', correlationId: 'id-1' });
+    expect(factsOf({ ...context, traceId: 'a'.repeat(32) })).toMatchObject({ traceId: 'a'.repeat(32) });
     expect(factsOf(undefined)).toEqual({});
   });
 
@@ -49,5 +50,6 @@ describe('on whose behalf a call is made', () => {
     expect(() => factsOf({ ...context, principal: 'app' })).toThrow(refusal('call_context.principal'));
     expect(() => factsOf({ ...context, resource: 'x'.repeat(513) })).toThrow(refusal('call_context.resource'));
     expect(() => factsOf({ ...context, correlationId: 'a b' })).toThrow(refusal('call_context.correlation_id'));
+    expect(() => factsOf({ ...context, traceId: 'A'.repeat(32) })).toThrow(refusal('call_context.trace_id'));
   });
 });

@@ -11,6 +11,7 @@ const EXPECTED: Record<Role, Record<Permission, boolean>> = {
   WRITER: { read: true, access: false, write: true, manage: false, purge: false },
   MANAGER: { read: true, access: false, write: true, manage: true, purge: false },
   PURGER: { read: false, access: false, write: false, manage: false, purge: true },
+  AUDITOR: { read: false, access: false, write: false, manage: false, purge: false },
 };
 
 const instance = parseInstance('instances/a');

@@ -3,16 +3,16 @@ import { vi } from 'vitest';
 import type { Entry, ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import type { Clients } from './clients.ts';
 
-type Filter = Partial<Pick<ListEntriesRequest, 'action' | 'resource' | 'correlationId' | 'principal'>>;
+type Filter = Partial<Pick<ListEntriesRequest, 'action' | 'resource' | 'correlationId' | 'principal' | 'outcome' | 'instanceUid'>>;
 
 /** All entries that a filter finds from this index on, oldest first. */
 export const entriesOf = async (auditor: Clients, filter: Filter, from = 0n): Promise<Entry[]> => {
   const found: Entry[] = [];
   for (let pageToken = ''; ;) {
-    const page = await auditor.auditLog.listEntries({ ...filter, pageSize: 1_000, pageToken });
-    found.push(...page.entries.filter(({ index }) => index >= from));
+    const page = await auditor.auditLog.listEntries({ ...filter, minIndex: from, pageSize: 1_000, pageToken });
+    found.push(...page.entries);
     pageToken = page.nextPageToken;
-    if (pageToken === '' || (page.entries.at(-1)?.index ?? 0n) <= from) return found.toReversed();
+    if (pageToken === '') return found.toReversed();
   }
 };
 

@@ -9,6 +9,7 @@ import { ROOT, spiffeIdOf } from '../../src/dev/stack.ts';
 import { Scope } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
 import type { Auditor, Event } from '../../src/kernel/audit.ts';
 import type { Db } from '../../src/kernel/db.ts';
+import { FACTS, type Fact } from '../../src/kernel/facts.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { openRelay } from '../../src/kernel/outbox.ts';
 import { pageTokens } from '../../src/kernel/page.ts';
@@ -27,6 +28,7 @@ import { createScope } from '../../src/keys/rpc/create-scope.ts';
 import { openScopeKeys } from '../../src/keys/scope-keys.ts';
 import { tryChore } from '../../src/keys/sql/chores.ts';
 import { selectEpoch } from '../../src/keys/sql/scopes.ts';
+import { OWN_ACTIONS } from '../../src/keys/own-actions.ts';
 import { openSoftBackend } from '../../src/keys/soft.ts';
 import { visibilityOf } from '../../src/keys/visibility.ts';
 import { scratchDatabase, silentLog, type Scratch } from '../integration/scratch.ts';
@@ -41,7 +43,11 @@ export const callOf = (action: string): Call => {
     method: '',
     action,
     resource: '',
+    row: { action, audit: 'write', facts: Object.keys(FACTS) as Fact[] } as const,
+    credentialId: '',
     correlationId: randomUUID(),
+    traceparent: '',
+    traceId: '',
     sourceAddress: '',
     deadline: Date.now() + 10_000,
     signal: new AbortController().signal,
@@ -96,7 +102,7 @@ const openReplica = async (database: KeyDatabase, options: ReplicaOptions): Prom
   const { scratch, told, dir } = database;
   const { keepForMs = 0, rotateEveryMs = null, db = scratch.open(), files = openKeyFiles(dir) } = options;
   await using stack = new AsyncDisposableStack();
-  const ownEvent = openOwnEvents(self);
+  const ownEvent = openOwnEvents(self, OWN_ACTIONS);
   const masterKeys = stack.use(await openMasterKeys(db, files, ownEvent));
   const backend = openSoftBackend(masterKeys);
   const auditor: Auditor = {

@@ -11,6 +11,7 @@ import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import type { Db } from '../../src/kernel/db.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { pageTokens } from '../../src/kernel/page.ts';
+import { WHOLE_LOG } from './audit-reader.ts';
 import { scratchDatabase, silentLog, type Scratch } from '../integration/scratch.ts';
 
 const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
@@ -47,7 +48,14 @@ export const openScratchLog = async (stack: Stack, entries = 0): Promise<Scratch
     scratch,
     db,
     writer,
-    audit: { db, writer, verifier: signer.verifier, publication: openPublication(signer), pages: pageTokens(Buffer.alloc(32)) },
+    audit: {
+      db,
+      writer,
+      verifier: signer.verifier,
+      publication: openPublication(signer),
+      pages: pageTokens(Buffer.alloc(32)),
+      ...WHOLE_LOG,
+    },
     grow,
     [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
   };

@@ -55,7 +55,7 @@ export const exportLog = async (configFile: string, folder: string): Promise<Che
   }
 };
 
-export const runExportCommand = async (args: readonly string[]): Promise<void> => {
+export const runExportLogCommand = async (args: readonly string[]): Promise<void> => {
   const [configFile, folder, extra] = args;
   if (!configFile || !folder || extra !== undefined) throw new Error(USAGE);
   const { origin, size } = await exportLog(configFile, folder);

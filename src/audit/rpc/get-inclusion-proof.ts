@@ -1,5 +1,6 @@
 import type { GetInclusionProofRequest, InclusionProof } from '../../gen/strongroom/audit/v1/audit_service.ts';
 import { AppError, invalid, notFound } from '../../kernel/errors.ts';
+import type { Call } from '../../kernel/table.ts';
 import type { Audit } from '../audit.ts';
 import { receiptText } from '../checkpoint.ts';
 import { checkpointOf, cosignedCheckpoint } from '../find-checkpoint.ts';
@@ -9,11 +10,12 @@ import { inclusionProof } from '../proof.ts';
 import { selectEntry } from '../sql/entries.ts';
 
 /** A proof is checked here before it is given out: from a changed log there is none. */
-export const getInclusionProof = async (audit: Audit, request: GetInclusionProofRequest): Promise<InclusionProof> => {
+export const getInclusionProof = async (audit: Audit, request: GetInclusionProofRequest, call: Call): Promise<InclusionProof> => {
   const { index, treeSize, cosigned } = request;
   if (cosigned && treeSize !== 0n) throw invalid('tree_size', 'must be 0 with cosigned, which has a size of its own');
+  const instances = await audit.readers.sees(call);
   const state = await audit.writer.current();
-  const entry = index < 0n || index >= state.tree.size ? undefined : await selectEntry(audit.db.read, index);
+  const entry = index < 0n || index >= state.tree.size ? undefined : await selectEntry(audit.db.read, index, instances);
   if (!entry) throw notFound('entry', String(index));
   const checkpoint = cosigned ? await cosignedCheckpoint(audit, state) : await checkpointOf(audit, state, treeSize, 'tree_size');
   const { size, root, note } = checkpoint;

@@ -31,6 +31,10 @@ export interface NewEntry {
   onBehalfOf: string;
   resource: string;
   correlationId: string;
+  /** Empty if there is none. */
+  instanceUid: string;
+  outcome: number;
+  severity: number;
 }
 
 export interface Batch {
@@ -49,10 +53,12 @@ with state as (
   update log_state set size = $3, frontier = $4, record_time = $5 where writer_epoch = $1 and size = $2 returning size
 ), added as (
   insert into entries (index, source, event_id, event_digest, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource,
-    correlation_id)
-  select $2 + e.n - 1, e.source, e.id, e.digest, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation
-  from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
-    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, n)
+    correlation_id, instance_uid, outcome, severity)
+  select $2 + e.n - 1, e.source, e.id, e.digest, $5, e.leaf, e.hash, e.action, e.principal, e.behalf, e.resource, e.correlation,
+    nullif(e.instance, '')::uuid, e.outcome, e.severity
+  from state, unnest($6::text[], $7::uuid[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+    $19::text[], $20::smallint[], $21::smallint[])
+    with ordinality as e (source, id, digest, leaf, hash, action, principal, behalf, resource, correlation, instance, outcome, severity, n)
 ), tiled as (
   insert into tiles (level, tile, hashes)
   select t.level, t.tile, decode(t.hashes, 'base64') from state, json_to_recordset($16) as t (level int, tile bigint, hashes text)
@@ -85,6 +91,9 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     JSON.stringify(tiles),
     root,
     note,
+    column((e) => e.instanceUid),
+    column((e) => e.outcome),
+    column((e) => e.severity),
   ];
   return (await db.query({ name: 'audit.appendBatch', text: APPEND, values })).length === 1;
 };

@@ -21,7 +21,7 @@ export const acknowledgeKeyEvents = async (
   await keys.db.transaction(async (tx) => {
     const rows = await acknowledge(tx, call.principal, eventUids);
     const facts = rows.length > 0 ? rows.map(factsOfEvent) : [{ attributes: { count: '0' } }];
-    for (const fact of facts) await enqueue(tx, eventOf(call, fact));
+    for (const fact of facts) enqueue(tx, eventOf(call, fact));
   });
   keys.relay.kick();
   return {};

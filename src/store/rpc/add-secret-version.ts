@@ -45,7 +45,7 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
         assertKeyInUse(row, sealed.wrappedDek);
         const { instance_uid: instanceUid, secret_uid: secretUid } = row;
         const inserted = await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version, sizeBytes: value.bytes.length });
-        await setLatestVersion(tx, row, version);
+        setLatestVersion(tx, row, version);
         call.annotate({ resource: versionName(path, version), instanceUid, attributes: { version: String(version) } });
         return toVersion(row, inserted);
       },

@@ -72,7 +72,7 @@ const makeRootKey = async (store: Store, owner: string, call: Call): Promise<str
 
 /** A customer's key must be granted to the instance, and lists it from then on: as a scope, of the instance itself. */
 const register = async (store: Store, rootKey: string, instanceUid: string, instance: string, call: Call): Promise<string> => {
-  const callContext = { principal: call.principal, resource: instance, correlationId: call.correlationId };
+  const callContext = { principal: call.principal, resource: instance, correlationId: call.correlationId, traceId: call.traceId };
   return (await store.scopes.createScope({ scopeUid: instanceUid, rootKey, instanceUid, instance, callContext }, call)).rootKey;
 };
 

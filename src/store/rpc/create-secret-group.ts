@@ -35,7 +35,7 @@ export const createSecretGroup = async (store: Store, request: CreateSecretGroup
       await assertNew(store.db.read, name);
       if (await selectGroup(store.db.read, path)) throw exists(name);
       await store.db.transaction((tx) => beginCreate(tx, scope));
-      const callContext = { principal: call.principal, resource: name, correlationId: call.correlationId };
+      const callContext = { principal: call.principal, resource: name, correlationId: call.correlationId, traceId: call.traceId };
       await store.scopes.createScope(
         { scopeUid: groupUid, rootKey: instance.root_key, instanceUid: instance.instance_uid, instance: request.parent, callContext },
         call,

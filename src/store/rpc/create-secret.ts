@@ -4,7 +4,7 @@ import type { Sealed } from '../envelope.ts';
 import { checkAnnotations, checkLabels, checkText } from '../../kernel/fields.ts';
 import { newUid } from '../../kernel/uid.ts';
 import { assertKeyInUse, untilInTime } from '../key-version.ts';
-import { assertNew, exists, loadActiveGroup, loadSecret } from '../load.ts';
+import { assertNew, exists, loadActiveGroup } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseGroup, parseId, secretName } from '../names.ts';
@@ -32,9 +32,12 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
       request,
       codec: { request: CreateSecretRequest, reply: Secret },
       prepare: async () => {
-        const { instance_uid, group_uid } = await loadActiveGroup(store.db.read, group);
-        await assertNew(store.db.read, name);
-        if (await selectSecret(store.db.read, path)) throw exists(name);
+        const [{ instance_uid, group_uid }, , taken] = await Promise.all([
+          loadActiveGroup(store.db.read, group),
+          assertNew(store.db.read, name),
+          selectSecret(store.db.read, path),
+        ]);
+        if (taken) throw exists(name);
         if (value)
           sealed = await store.envelope.seal({ instanceUid: instance_uid, groupUid: group_uid, secretUid, version: 1 }, value.bytes, call);
       },
@@ -42,21 +45,13 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
         const row = await loadActiveGroup(tx, group, holdGroup);
         const { instance_uid: instanceUid, group_uid: groupUid } = row;
         if (sealed) assertKeyInUse(row, sealed.wrappedDek);
-        const secret = {
-          instanceUid,
-          groupUid,
-          secretUid,
-          secretId: path.secret,
-          description,
-          labels,
-          annotations,
-          latestVersion: value ? 1 : 0,
-        };
-        if (!(await insertSecret(tx, secret))) throw exists(name);
+        const facts = { description, labels, annotations, latestVersion: value ? 1 : 0 };
+        const made = await insertSecret(tx, { instanceUid, groupUid, secretUid, secretId: path.secret, ...facts });
+        if (!made) throw exists(name);
         if (value && sealed)
           await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
         call.annotate({ instanceUid, attributes: value ? { version: '1' } : {} });
-        return toSecret(await loadSecret(tx, path));
+        return toSecret({ ...row, ...made });
       },
     });
   return untilInTime(attempt);

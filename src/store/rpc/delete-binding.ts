@@ -16,7 +16,7 @@ export const deleteBinding = async (store: Store, request: DeleteBindingRequest,
     codec: { request: DeleteBindingRequest, reply: DeleteBindingResponse },
     change: async (tx) => {
       if (!(await remove(tx, { principal, scope: given.scope, role }))) throw notFound('binding', `of ${principal} on ${given.scope}`);
-      call.annotate({ attributes: { role } });
+      call.annotate({ attributes: { principal, role } });
       return {};
     },
   });

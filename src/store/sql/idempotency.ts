@@ -1,5 +1,5 @@
 // Table `idempotency`: replies by (caller, method, request id).
-import type { Queryable } from '../../kernel/db.ts';
+import type { Queryable, Transaction } from '../../kernel/db.ts';
 
 export interface Key {
   principal: string;
@@ -27,7 +27,7 @@ export const claimRequest = async (tx: Queryable, key: Key, digest: Buffer): Pro
   return (await tx.query({ name: 'store.claimRequest', text, values: [...valuesOf(key), digest] })).length === 1;
 };
 
-export const saveReply = async (tx: Queryable, key: Key, response: Buffer): Promise<void> => {
+export const saveReply = (tx: Transaction, key: Key, response: Buffer): void => {
   const text = 'update idempotency set response = $4 where principal = $1 and method = $2 and request_id = $3';
-  await tx.query({ name: 'store.saveReply', text, values: [...valuesOf(key), response] });
+  tx.send({ name: 'store.saveReply', text, values: [...valuesOf(key), response] });
 };

@@ -28,6 +28,11 @@ export const selectInstance = async (db: Queryable, path: InstancePath): Promise
   return (await db.query<InstanceRow>({ name: 'store.selectInstance', text, values: [path.instance] }))[0];
 };
 
+export const selectInstanceUid = async (db: Queryable, instance: string): Promise<string | undefined> => {
+  const text = 'select instance_uid from instances where instance_id = $1';
+  return (await db.query<{ instance_uid: string }>({ name: 'store.selectInstanceUid', text, values: [instance] }))[0]?.instance_uid;
+};
+
 /** As `selectInstance`, and no other change until the transaction ends. */
 export const lockInstance = async (tx: Queryable, path: InstancePath): Promise<InstanceRow | undefined> => {
   const text = `select ${COLUMNS} from instances where instance_id = $1 for update`;

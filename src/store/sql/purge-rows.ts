@@ -1,13 +1,9 @@
 // REMOVING_ROWS, as the worker runs it: what is unreadable by now goes in batches, each counted in its own transaction.
 import type { Queryable } from '../../kernel/db.ts';
-import { ADD_JOB, NO_UUID, UNNAMED, walkIndexes, type Purge } from './purge.ts';
+import { ADD_JOB, NO_UUID, UNNAMED, walkIndexes, type Counter, type Cursor, type Purge } from './purge.ts';
 
-/** Where a batch ended; the next one goes on after it. */
-export interface Cursor {
-  group_uid: string;
-  secret_id: string;
-  version: number;
-}
+export type { Counter, Cursor } from './purge.ts';
+
 export const START: Cursor = { group_uid: NO_UUID, secret_id: '', version: 0 };
 
 export interface Batch {
@@ -15,20 +11,27 @@ export interface Batch {
   last: Cursor;
 }
 type Counted = Partial<Cursor> & { removed: number };
-const batchOf = ([row]: Counted[]): Batch => (row ? { removed: row.removed, last: { ...START, ...row } } : { removed: 0, last: START });
+const batchOf = ([{ removed, ...last } = { removed: 0 }]: Counted[]): Batch => ({ removed, last: { ...START, ...last } });
 
 const scopeOf = (p: Purge) => [p.instance_uid, p.group_uid, p.secret_uid];
+
+/**
+ * From the cursor on. In a group, where secret_id alone has that order: beside `group_uid =` an index would begin a comparison
+ * of both at the group's first secret, and read all that is gone for each batch.
+ */
+const from = (p: Purge, is: '>' | '>='): string =>
+  p.group_uid ? `$4::uuid is not null and s.secret_id ${is} $5` : `(s.group_uid, s.secret_id) ${is} ($4::uuid, $5::text)`;
 const IN_SCOPE = `s.instance_uid = $1 and ($2::uuid is null or s.group_uid = $2) and ($3::uuid is null or s.secret_uid = $3)`;
 
 export const removeVersions = async (tx: Queryable, p: Purge, after: Cursor, limit: number): Promise<Batch> => {
   await walkIndexes(tx);
-  // The limit inside keeps the planner from turning the join around.
+  // The limit inside keeps the planner from turning the join around; a bound on the version alone is one that its index can begin at.
   const text = `with doomed as materialized (
       select s.group_uid, s.secret_id, v.version, v.place from secrets s cross join lateral (
         select version, ctid as place from secret_versions
-        where instance_uid = $1 and secret_uid = s.secret_uid and (s.group_uid, s.secret_id, version) > ($4, $5, $6::int)
+        where instance_uid = $1 and secret_uid = s.secret_uid and version > case when (s.group_uid, s.secret_id) = ($4, $5) then $6::int else 0 end
         order by version limit $7) v
-      where ${IN_SCOPE} and (s.group_uid, s.secret_id) >= ($4::uuid, $5::text) order by s.group_uid, s.secret_id, v.version limit $7),
+      where ${IN_SCOPE} and ${from(p, '>=')} order by s.group_uid, s.secret_id, v.version limit $7),
     gone as (delete from secret_versions where ctid = any(array(select place from doomed)) returning 1)
     select group_uid, secret_id, version, (select count(*) from gone)::int as removed from doomed
     order by group_uid desc, secret_id desc, version desc limit 1`;
@@ -40,7 +43,7 @@ export const removeSecrets = async (tx: Queryable, p: Purge, after: Cursor, limi
   await walkIndexes(tx);
   const text = `with doomed as materialized (
       select s.group_uid, s.secret_id, s.ctid as place from secrets s
-      where ${IN_SCOPE} and (s.group_uid, s.secret_id) > ($4::uuid, $5::text) order by s.group_uid, s.secret_id limit $6),
+      where ${IN_SCOPE} and ${from(p, '>')} order by s.group_uid, s.secret_id limit $6),
     gone as (delete from secrets where ctid = any(array(select place from doomed)) returning 1)
     select group_uid, secret_id, (select count(*) from gone)::int as removed from doomed order by group_uid desc, secret_id desc limit 1`;
   const values = [...scopeOf(p), after.group_uid, after.secret_id, limit];
@@ -59,18 +62,18 @@ export const removeGroups = async (tx: Queryable, p: Purge, after: Cursor, limit
   return batchOf(await tx.query<Counted>({ name: UNNAMED, text, values }));
 };
 
-export type Counter = 'versions' | 'secrets' | 'groups';
 /** The rate is that of the last batches, each counting a fifth of what all before it count. */
 const RATE = 'rows_per_second = case rows_per_second when 0 then $3 else rows_per_second + ($3 - rows_per_second) / 5 end';
 const COUNT: Record<Counter, string> = {
-  versions: `update purges set versions_removed = versions_removed + $2, ${RATE}, last_error = '' where uid = $1`,
-  secrets: `update purges set secrets_removed = secrets_removed + $2, ${RATE}, last_error = '' where uid = $1`,
-  groups: `update purges set groups_removed = groups_removed + $2, ${RATE}, last_error = '' where uid = $1`,
+  versions: `update purges set versions_removed = versions_removed + $2, ${RATE}, rows_cursor = $4, last_error = '' where uid = $1`,
+  secrets: `update purges set secrets_removed = secrets_removed + $2, ${RATE}, rows_cursor = $4, last_error = '' where uid = $1`,
+  groups: `update purges set groups_removed = groups_removed + $2, ${RATE}, rows_cursor = $4, last_error = '' where uid = $1`,
 };
 
 /** In the transaction of the removal, so that the count is exact after any crash. */
-export const countRemoved = async (tx: Queryable, uid: string, counter: Counter, removed: number, perSecond: number): Promise<void> => {
-  await tx.query({ name: `purge.count.${counter}`, text: COUNT[counter], values: [uid, removed, perSecond] });
+export const countRemoved = async (tx: Queryable, uid: string, counter: Counter, batch: Batch, perSecond: number): Promise<void> => {
+  const values = [uid, batch.removed, perSecond, { counter, ...batch.last }];
+  await tx.query({ name: `purge.count.${counter}`, text: COUNT[counter], values });
 };
 
 /** Up to here rows are counted, which takes a tenth of a second; beyond it the planner is asked. */

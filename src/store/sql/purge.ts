@@ -7,6 +7,15 @@ import type { PurgeKind, PurgeState } from './purges.ts';
 
 export type { PurgeKind, PurgeState } from './purges.ts';
 
+export type Counter = 'versions' | 'secrets' | 'groups';
+
+/** Where a batch of rows ended; the next one goes on after it. */
+export interface Cursor {
+  group_uid: string;
+  secret_id: string;
+  version: number;
+}
+
 export interface Purge {
   /** Of the resource. */
   uid: string;
@@ -30,6 +39,7 @@ export interface Purge {
   event_id: string;
   root_key: string | null;
   keys_cursor: string | null;
+  rows_cursor: (Cursor & { counter: Counter }) | null;
   absorbed_by: string | null;
   /** Waits for a hold to go, and is woken then. */
   held: boolean;
@@ -38,7 +48,7 @@ export interface Purge {
 
 const COLUMNS = `uid, kind, instance_uid, group_uid, secret_uid, version, resource, state, scope_keys_destroyed, versions_removed, secrets_removed, groups_removed,
   (greatest(0, extract(epoch from purge_time - now())) * 1000)::float8 as due_in_ms, start_time, keys_destroyed_time, end_time, deleted_by,
-  event_id, root_key, keys_cursor, absorbed_by, held, rows_estimated`;
+  event_id, root_key, keys_cursor, rows_cursor, absorbed_by, held, rows_estimated`;
 
 /** Has work of its own: not done, and not waiting for the parent that took over. */
 const OPEN = `state <> 'DONE' and (absorbed_by is null or state = 'FINISHING')`;
@@ -176,15 +186,21 @@ export const recordScopes = async (tx: Queryable, { uid, keys_cursor }: Purge, d
   return (await tx.query({ name: 'purge.recordScopes', text, values })).length === 1;
 };
 
-/** A secret has no key of its own: what opens its versions, or one of them, is erased. To be repeated until it answers 0. */
-export const erasePayloads = async (tx: Queryable, p: Purge, limit: number): Promise<number> => {
-  if (!p.secret_uid) return 0;
+/**
+ * A secret has no key of its own: what opens its versions, or one of them, is erased. Answers the last version erased; to be
+ * repeated, from there on, until there is none.
+ */
+export const erasePayloads = async (tx: Queryable, p: Purge, after: number, limit: number): Promise<number | undefined> => {
+  if (!p.secret_uid) return undefined;
+  await walkIndexes(tx);
   const text = `update secret_versions set state = 'DESTROYED', wrapped_dek = null, sealed = null, destroy_time = now(), revision = revision + 1
     where instance_uid = $1 and secret_uid = $2 and version in (
       select version from secret_versions where instance_uid = $1 and secret_uid = $2 and state <> 'DESTROYED'
-        and ($4::int is null or version = $4) limit $3)
+        and ($4::int is null or version = $4) and version > $5 order by version limit $3)
     returning version`;
-  return (await tx.query({ name: 'purge.erasePayloads', text, values: [p.instance_uid, p.secret_uid, limit, p.version] })).length;
+  const values = [p.instance_uid, p.secret_uid, limit, p.version, after];
+  const erased = await tx.query<{ version: number }>({ name: UNNAMED, text, values });
+  return erased.length === 0 ? undefined : Math.max(...erased.map(({ version }) => version));
 };
 
 export const recordKeysDestroyed = async (tx: Queryable, uid: string): Promise<void> => {

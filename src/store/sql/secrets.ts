@@ -1,5 +1,5 @@
 // Table `secrets`, always with the states of the group and the instance above.
-import type { Queryable } from '../../kernel/db.ts';
+import type { Queryable, Transaction } from '../../kernel/db.ts';
 import type { SecretPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
 
@@ -71,12 +71,17 @@ export interface NewSecret {
   latestVersion: number;
 }
 
-/** False if the ID is taken. */
-export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<boolean> => {
+type Made = Lifecycle & Pick<SecretRow, 'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version'>;
+/** With the names above it: what is shown of a secret. */
+export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
+
+/** Undefined if the ID is taken. */
+export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | undefined> => {
   const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version)
-    values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (instance_uid, group_uid, secret_id) do nothing returning secret_uid`;
+    values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (instance_uid, group_uid, secret_id) do nothing
+    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, revision, create_time, update_time, delete_time, purge_time`;
   const values = [s.instanceUid, s.secretUid, s.groupUid, s.secretId, s.description, s.labels, s.annotations, s.latestVersion];
-  return (await tx.query({ name: 'store.insertSecret', text, values })).length === 1;
+  return (await tx.query<Made>({ name: 'store.insertSecret', text, values }))[0];
 };
 
 type Key = Pick<SecretRow, 'instance_uid' | 'secret_uid'>;
@@ -87,9 +92,9 @@ export const updateSecret = async (tx: Queryable, s: Key & Pick<SecretRow, 'desc
   await tx.query({ name: 'store.updateSecret', text, values: [s.instance_uid, s.secret_uid, s.description, s.labels, s.annotations] });
 };
 
-export const setLatestVersion = async (tx: Queryable, s: Key, version: number): Promise<void> => {
+export const setLatestVersion = (tx: Transaction, s: Key, version: number): void => {
   const text = `update secrets set latest_version = $3, revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
-  await tx.query({ name: 'store.setLatestVersion', text, values: [s.instance_uid, s.secret_uid, version] });
+  tx.send({ name: 'store.setLatestVersion', text, values: [s.instance_uid, s.secret_uid, version] });
 };
 
 export const markSecretDeleted = async (tx: Queryable, s: Key & Pick<SecretRow, 'retention_seconds'>): Promise<void> => {

@@ -17,7 +17,8 @@ export const selectWrappedDeks = async (tx: Queryable, r: RekeyRow, limit: numbe
   await walkIndexes(tx);
   const text = `select s.secret_uid, s.secret_id, v.version, v.wrapped_dek from secrets s cross join lateral (
       select version, wrapped_dek from secret_versions
-      where instance_uid = $1 and secret_uid = s.secret_uid and (s.secret_id, version) > ($3::text, $4::int) order by version limit $5) v
+      where instance_uid = $1 and secret_uid = s.secret_uid and version > case when s.secret_id = $3::text then $4::int else 0 end
+      order by version limit $5) v
     where s.instance_uid = $1 and s.group_uid = $2 and s.secret_id >= $3 order by s.secret_id, v.version limit $5`;
   const values = [r.instance_uid, r.group_uid, r.secret_cursor, r.version_cursor, limit];
   return tx.query<WrappedDek>({ name: UNNAMED, text, values });

@@ -1,36 +1,28 @@
 // The purge's entries in the audit log. All that is in an entry stands in the purge's row before it is made, so that a
 // repeated step appends nothing twice.
-import { Event_Outcome, type Event } from '../../gen/strongroom/audit/v1/audit_service.ts';
 import { AppError } from '../../kernel/errors.ts';
+import type { Attributes } from '../../kernel/facts.ts';
 import { renewEventId, type Purge, type PurgeKind } from '../../store/sql/purge.ts';
 import type { Worker } from '../worker.ts';
 
 const APPEND_MS = 10_000;
-const OBJECT: Record<PurgeKind, string> = { INSTANCE: 'instance', GROUP: 'group', SECRET: 'secret', VERSION: 'version' };
+const OBJECT = { INSTANCE: 'instance', GROUP: 'group', SECRET: 'secret', VERSION: 'version' } as const satisfies Record<PurgeKind, string>;
 
 interface Entry {
   eventId: string;
-  occurTime: Date | undefined;
-  attributes: Readonly<Record<string, string>>;
+  occurTime?: Date;
+  attributes: Attributes;
 }
 
 /** The index of the entry, when it is on stable storage; undefined if the purge now has another event id, to begin again with. */
 export const record = async (worker: Worker, purge: Purge, verb: 'purge.start' | 'purge', entry: Entry): Promise<bigint | undefined> => {
-  const event: Event = {
-    eventId: entry.eventId,
-    occurTime: entry.occurTime,
-    action: `secrets.${OBJECT[purge.kind]}.${verb}`,
-    principal: worker.principal,
-    resource: purge.resource,
+  const event = worker.ownEvent(`secrets.${OBJECT[purge.kind]}.${verb}`, purge.resource, {
+    ...entry,
     instanceUid: purge.instance_uid,
-    outcome: Event_Outcome.SUCCESS,
-    code: 0,
-    reason: '',
     correlationId: purge.uid,
     onBehalfOf: purge.deleted_by,
-    sourceAddress: '',
-    attributes: new Map(Object.entries({ purge: `purges/${purge.uid}`, ...entry.attributes })),
-  };
+    attributes: { purge: `purges/${purge.uid}`, ...entry.attributes },
+  });
   try {
     const [index] = await worker.auditor.append([event], Date.now() + APPEND_MS);
     return index;

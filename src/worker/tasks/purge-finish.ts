@@ -1,5 +1,6 @@
 // FINISHING: the provider's root key, the entry in the audit log, and the receipt that the log contains it.
 import { AppError } from '../../kernel/errors.ts';
+import type { Attributes } from '../../kernel/facts.ts';
 import { metrics } from '../../kernel/metrics.ts';
 import { finishPurge, recordEnd, type Purge } from '../../store/sql/purge.ts';
 import { isProviderManaged, type Worker } from '../worker.ts';
@@ -10,7 +11,7 @@ const CALL_MS = 10_000;
 const endRootKey = async (worker: Worker, { uid, resource, deleted_by, root_key }: Purge): Promise<void> => {
   if (!root_key) return;
   const options = { deadline: Date.now() + CALL_MS, correlationId: uid };
-  const callContext = { principal: deleted_by, resource, correlationId: uid };
+  const callContext = { principal: deleted_by, resource, correlationId: uid, traceId: '' };
   try {
     if (isProviderManaged(root_key)) await worker.keys.destroyRootKey({ name: root_key, correlationId: uid }, options);
     else await worker.scopes.destroyScope({ name: `scopes/${uid}`, callContext }, options);
@@ -19,7 +20,7 @@ const endRootKey = async (worker: Worker, { uid, resource, deleted_by, root_key 
   }
 };
 
-const factsOf = (purge: Purge): Record<string, string> => ({
+const factsOf = (purge: Purge): Attributes => ({
   scopeKeysDestroyed: String(purge.scope_keys_destroyed),
   versionsRemoved: String(purge.versions_removed),
   secretsRemoved: String(purge.secrets_removed),

@@ -28,7 +28,8 @@ const TABLES: readonly [Counter, typeof removeVersions][] = [
 /** False if the turn is over, or the purge no longer in this state. */
 const empty = async (worker: Worker, purge: Purge, turn: Turn, [kind, remove]: (typeof TABLES)[number]): Promise<boolean> => {
   const { traffic } = worker;
-  let [after, size, since] = [START, FIRST_BATCH, performance.now()];
+  const { rows_cursor: cursor } = purge;
+  let [after, size, since] = [cursor?.counter === kind ? cursor : START, FIRST_BATCH, performance.now()];
   for (;;) {
     await pause(traffic.owed(performance.now()), undefined, { signal: turn.signal });
     if (turn.isOver()) return false;
@@ -38,7 +39,7 @@ const empty = async (worker: Worker, purge: Purge, turn: Turn, [kind, remove]: (
       if (!(await lockPurge(tx, purge.uid, 'REMOVING_ROWS'))) return undefined;
       const removed = await remove(tx, purge, after, limit);
       const perSecond = (removed.removed * 1_000) / Math.max(1, performance.now() - since);
-      if (removed.removed > 0) await countRemoved(tx, purge.uid, kind, removed.removed, perSecond);
+      if (removed.removed > 0) await countRemoved(tx, purge.uid, kind, removed, perSecond);
       return removed;
     });
     if (!batch) return false;
@@ -60,7 +61,8 @@ export const removeRows = async (worker: Worker, purge: Purge, turn: Turn): Prom
       await worker.db.transaction(async (tx) => {
         if (await lockPurge(tx, purge.uid, 'REMOVING_ROWS')) await estimateRows(tx, purge);
       });
-    for (const table of TABLES) if (!(await empty(worker, purge, turn, table))) return;
+    const reached = TABLES.findIndex(([kind]) => kind === purge.rows_cursor?.counter);
+    for (const table of TABLES.slice(Math.max(0, reached))) if (!(await empty(worker, purge, turn, table))) return;
   }
   await worker.db.transaction(async (tx) => {
     if (await lockPurge(tx, purge.uid, 'REMOVING_ROWS')) await removeScope(tx, purge);

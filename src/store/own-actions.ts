@@ -1,0 +1,9 @@
+// What the secret store records that is no row of its tables: how the replacement of a group's key begins by itself, and ends.
+import { ownActions, type OwnEvent as Own } from '../kernel/own-event.ts';
+
+export const OWN_ACTIONS = ownActions({
+  'secrets.group.rekey': ['all of a group has moved to its new key, and the old one is destroyed', 'version', 'destroyed', 'count'],
+  'secrets.group.rekey.start': ['something was purged in a group, and its key is old enough to be replaced', 'cause'],
+});
+
+export type OwnEvent = Own<keyof typeof OWN_ACTIONS>;
