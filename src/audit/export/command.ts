@@ -22,7 +22,7 @@ const verifierSchema = z.string().transform((text, context): Verifier => {
   return z.NEVER;
 });
 
-export const exportConfig = z.strictObject({
+export const exportLogConfig = z.strictObject({
   tls: tlsSchema,
   audit: peerSchema,
   /** The log's keys as you know them, and not from the log that you are about to check. */
@@ -34,7 +34,7 @@ export const exportConfig = z.strictObject({
 const isOver = (error: unknown): boolean => error instanceof AppError && error.code === 'UNAVAILABLE';
 
 export const exportLog = async (configFile: string, folder: string): Promise<Checkpoint> => {
-  const config = readConfig(configFile, exportConfig);
+  const config = readConfig(configFile, exportLogConfig);
   await using tls = openTls(config.tls, openLog('export', config.log.level));
   await using client = dial(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE');
   const archive = await openArchive(resolve(folder));
