@@ -61,7 +61,7 @@ const readState = async (db: Db, signer: Signer): Promise<LogState> => {
 
   const newest = await selectCheckpoint(db.read, tree.size);
   if (!newest) throw corrupt(`there is no checkpoint of its size ${tree.size}`);
-  if (openNote(newest.note, signer.verifier) !== text)
+  if (openNote(newest.note, signer.verifiers) !== text)
     throw corrupt(`its newest checkpoint is not signed with this key (${signer.verifier.text}) over its root`);
   const tails = await loadTails(db, tree.size);
   if (!Buffer.concat(frontierOf(tails)).equals(row.frontier)) throw corrupt('its newest entries and tiles do not lead to its root');

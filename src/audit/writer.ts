@@ -34,7 +34,7 @@ const keyOf = ({ source, event }: Draft): string => `${source} ${event.eventId}`
 const unavailable = (cause?: unknown): AppError =>
   new AppError('AUDIT_UNAVAILABLE', 'the audit log could not write; nothing was acknowledged, try again', { cause });
 
-export const openWriter = async (db: Db, signer: Signer, log: Log, outside = openOutside([], signer.verifier, log)): Promise<Writer> => {
+export const openWriter = async (db: Db, signer: Signer, log: Log, outside = openOutside([], signer.verifiers, log)): Promise<Writer> => {
   const load = async (): Promise<LogState> => {
     await makeRoom(db.read);
     const loaded = await loadState(db, signer, outside);

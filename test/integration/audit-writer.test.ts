@@ -8,6 +8,7 @@ import { parseCheckpoint } from '../../src/audit/checkpoint.ts';
 import { draftOf } from '../../src/audit/event.ts';
 import { leafHash, rootFromInclusion } from '../../src/audit/merkle.ts';
 import { openNote, openSigner } from '../../src/audit/note.ts';
+import { openPublication } from '../../src/audit/publication.ts';
 import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
@@ -21,6 +22,7 @@ import { scratchDatabase, silentLog, type Scratch } from './scratch.ts';
 const MIGRATIONS = join(ROOT, 'src/audit/migrations');
 const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
 const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
+const NEWEST = { treeSize: 0n, cosigned: false };
 const soon = () => Date.now() + 20_000;
 
 const event = (change: Partial<Event> = {}): Event =>
@@ -45,6 +47,7 @@ const newLog = async (entries = 0) => {
     db,
     writer: one,
     verifier: signer.verifier,
+    publication: openPublication(signer),
     pages: pageTokens(Buffer.alloc(32)),
     ...WHOLE_LOG,
   });
@@ -55,7 +58,7 @@ const count = async ({ scratch }: { scratch: Scratch }, table: 'entries' | 'chec
 
 /** Proves every given entry from what a caller gets, with nothing but the verifier key. */
 const proves = async (audit: Audit, index: bigint): Promise<void> => {
-  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index }, READER);
+  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index, ...NEWEST }, READER);
   const { leaf } = await getEntry(audit, { index }, READER);
   const signed = parseCheckpoint(openNote(checkpoint!.note, signer.verifier) ?? '');
   expect(signed?.size).toBe(checkpoint?.treeSize);
@@ -204,11 +207,11 @@ describe('a log that was changed behind its back', () => {
     await proves(audit, 7n);
     await log.scratch.sql(`update entries set leaf = leaf || '\\x20' where index = 7`);
     await expect(getEntry(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED', code: 'DATA_LOSS' });
-    await expect(getInclusionProof(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
     await proves(audit, 8n);
     // With a hash that fits the bytes the entry is given out, but nothing proves it any more.
     await log.scratch.sql(`update entries set leaf_hash = sha256('\\x00'::bytea || leaf) where index = 7`);
-    await expect(getInclusionProof(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
   });
 });
 
