@@ -3,31 +3,37 @@ import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { callersOf, isListed } from '../kernel/allowlist.ts';
-import { dialAuditor, type Auditor } from '../kernel/audit.ts';
+import { dialAuditor, type Auditor, type Event } from '../kernel/audit.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { AppError } from '../kernel/errors.ts';
 import { ownIdentity, type SpiffeId } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
-import { openOwnEvents } from '../kernel/own-event.ts';
 import { requireSchema, runMigrations } from '../kernel/migrate.ts';
+import { openOwnEvents } from '../kernel/own-event.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { served } from '../kernel/table.ts';
 import { openTls } from '../kernel/tls.ts';
 import type { AuditAdmin } from './audit.ts';
 import { auditConfig } from './config.ts';
+import { openMlDsaCosigner } from './cosignature.ts';
 import { draftOf } from './event.ts';
+import { serveTiles } from './http.ts';
 import { openKeeping } from './keeping.ts';
 import { withNews } from './news.ts';
 import { openSigner } from './note.ts';
 import { openOutside } from './outside.ts';
 import { OWN_ACTIONS } from './own-actions.ts';
+import { openPublication } from './publication.ts';
 import { authorizeReaders, openReaders } from './readers.ts';
 import { openSelfCheck } from './self-check.ts';
 import { registrations } from './service.ts';
+import { openWitnesses } from './witness.ts';
 import { openWriter, type Writer } from './writer.ts';
 
+/** How long a reader of entries waits for his own entry. */
+const ENTRY_MS = 5_000;
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
 export const migrate = (configFile: string): Promise<void> => runMigrations(configFile, MIGRATIONS);
@@ -46,8 +52,11 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const writerDb = openServiceDb({ ...config.database, poolSize: 2 }, log);
   stack.defer(() => writerDb.close());
   const seed = readKeyFile(config.signingKeyFile);
-  const signer = openSigner(config.origin, seed);
-  const outside = stack.use(openOutside(config.checkpointFiles, signer.verifier, log));
+  const keyOf = (file: string | undefined) => (file === undefined ? undefined : readKeyFile(file));
+  const signer = openSigner(config.origin, seed, keyOf(config.formerSigningKeyFile));
+  const mlDsaSeed = keyOf(config.mlDsaKeyFile);
+  const publication = openPublication(signer, mlDsaSeed && openMlDsaCosigner(config.origin, mlDsaSeed), config.witnesses);
+  const outside = stack.use(openOutside(config.checkpointFiles, signer.verifiers, log));
   const own = stack.use(await openWriter({ db: writerDb, signer, log, outside }));
   const { writer, news } = withNews(own);
   const others = config.replicas && stack.use(dialAuditor({ address: config.replicas, spiffeId: self }, tls));
@@ -61,7 +70,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const ownEvent = openOwnEvents(self, OWN_ACTIONS);
   stack.use(openKeeping({ db, auditor, bindings, ownEvent, log }));
   const selfCheck = stack.use(openSelfCheck({ db, writer, verifier, auditor, ownEvent, log, ...config.selfCheck }));
-  const audit: AuditAdmin = { db, writer, auditor, news, readers, verifier, pages, selfCheck, bindings };
+  const audit: AuditAdmin = { db, writer, auditor, news, readers, verifier, publication, pages, selfCheck, bindings };
   stack.use(
     await serve({
       config,
@@ -78,7 +87,32 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       },
     }),
   );
-  log.info({ resource: signer.verifier.text }, 'checkpoints are signed with this key');
+  for (const { text } of publication.verifiers) log.info({ resource: text }, 'checkpoints are signed with this key');
+  const record = (event: Event) => auditor.append([event], Date.now() + ENTRY_MS);
+  if (config.tiles)
+    stack.use(
+      await serveTiles({
+        config: config.tiles,
+        trustDomain: config.trustDomain,
+        tls,
+        log,
+        audit,
+        record: (principal, sourceAddress, resource, draft) =>
+          record({ ...ownEvent('audit.bundle.read', resource, draft), principal, sourceAddress }),
+      }),
+    );
+  if (config.witnesses) {
+    const alarm = (name: string, what: string) =>
+      record(
+        ownEvent('audit.witness.alarm', `witnesses/${name}`, {
+          outcome: 'FAILURE',
+          code: 15,
+          reason: 'WITNESS_CONFLICT',
+          attributes: { answer: what },
+        }),
+      );
+    stack.use(openWitnesses({ witnesses: config.witnesses, origin: config.origin, db, writer, publication, log, alarm })).kick();
+  }
   return stack.move();
 };
 

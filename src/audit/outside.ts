@@ -29,7 +29,7 @@ const ADVICE =
   'restore a database that has all entries; if there is none, keep this one and the file as evidence, and move the file away to go on with what is left (docs/operations.md)';
 
 /** Undefined if the file is not there. */
-const readOutside = (file: string, verifier: Verifier): Checkpoint | undefined => {
+const readOutside = (file: string, verifiers: readonly Verifier[]): Checkpoint | undefined => {
   let note: string;
   try {
     note = readFileSync(file, 'utf8');
@@ -39,10 +39,10 @@ const readOutside = (file: string, verifier: Verifier): Checkpoint | undefined =
       cause: error,
     });
   }
-  const checkpoint = parseCheckpoint(openNote(note, verifier) ?? '');
-  if (checkpoint?.origin === verifier.name) return checkpoint;
+  const checkpoint = parseCheckpoint(openNote(note, verifiers) ?? '');
+  if (verifiers.some(({ name }) => checkpoint?.origin === name)) return checkpoint;
   throw new Error(
-    `the checkpoint file ${file} is not signed with this log's key (${verifier.text}): it was changed, or is another log's; compare it with a copy, or name another file`,
+    `the checkpoint file ${file} is not signed with this log's key (${verifiers.map(({ text }) => text).join(', ')}): it was changed, or is another log's; compare it with a copy, or name another file`,
   );
 };
 
@@ -74,7 +74,7 @@ const save = async (file: string, note: string): Promise<void> => {
   }
 };
 
-export const openOutside = (files: readonly string[], verifier: Verifier, log: Log): Outside => {
+export const openOutside = (files: readonly string[], verifiers: readonly Verifier[], log: Log): Outside => {
   let newest: Checkpoint | undefined;
   let waiting: string | undefined;
   let writing: Promise<void> | undefined;
@@ -109,13 +109,13 @@ export const openOutside = (files: readonly string[], verifier: Verifier, log: L
   return {
     publish: ({ size, root, note }) => {
       if (newest && newest.size >= size) return;
-      newest = { origin: verifier.name, size, root };
+      newest = { origin: verifiers[0]?.name ?? '', size, root };
       if (files.length === 0) return;
       waiting = note;
       writing ??= write();
     },
     look: () => {
-      const told = files.map((file) => ({ file, checkpoint: readOutside(file, verifier) }));
+      const told = files.map((file) => ({ file, checkpoint: readOutside(file, verifiers) }));
       const seen = newest;
       return async (size, rootAt) => {
         for (const { file, checkpoint } of told) {

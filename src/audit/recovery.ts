@@ -42,11 +42,11 @@ const loadTails = async (db: Db, size: bigint): Promise<Tails> => {
 };
 
 /** The newest checkpoint, if our key has signed it over this tree. */
-const signedFor = async (db: Db, { verifier }: Signer, tree: Tree): Promise<LogState['checkpoint']> => {
+const signedFor = async (db: Db, { verifier, verifiers }: Signer, tree: Tree): Promise<LogState['checkpoint']> => {
   const root = rootOf(tree);
   const newest = await selectCheckpoint(db.read, tree.size);
   if (!newest) throw corrupt(`there is no checkpoint of its size ${tree.size}`);
-  if (openNote(newest.note, verifier) !== checkpointText({ origin: verifier.name, size: tree.size, root }))
+  if (openNote(newest.note, verifiers) !== checkpointText({ origin: verifier.name, size: tree.size, root }))
     throw corrupt(`its newest checkpoint is not signed with this key (${verifier.text}) over its root`);
   return { size: tree.size, root, note: newest.note };
 };

@@ -48,7 +48,7 @@ const keyFile = (name: string): string => join('..', name);
 const [store, keys, audit, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('audit'), spiffeIdOf('worker')];
 const [operator, auditor] = [spiffeIdOf('operator'), spiffeIdOf('auditor')];
 
-const READING = ['ListEntries', 'TailEntries', 'GetLogStatistics', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof'];
+const READING = ['ListEntries', 'TailEntries', 'GetLogStatistics', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof', 'GetConsistencyProof'];
 
 const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   ...common(stack, 'audit'),

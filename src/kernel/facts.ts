@@ -2,6 +2,7 @@
 // action's entries carry those that its row lists, and no other. Pure.
 export const FACTS = {
   absorbedBy: 'the purge that this one went on in',
+  answer: 'what a witness answered',
   attemptsLeft: 'how often the import job can still be tried',
   bodyDays: 'for how many days bodies of entries are kept from now on, 0 for ever',
   bodyDaysBefore: 'for how many days they were kept before',

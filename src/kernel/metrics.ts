@@ -39,6 +39,15 @@ export const metrics = {
     name: 'strongroom_audit_mismatches_total',
     help: 'Entries, tiles and roots of the audit log that are not what was written',
   }),
+  witnessRequests: new Counter({
+    name: 'strongroom_witness_requests_total',
+    help: 'Checkpoints sent to witnesses, by result',
+    labelNames: ['result'],
+  }),
+  cosignedSize: new Gauge({
+    name: 'strongroom_cosigned_size',
+    help: 'Entries under the newest checkpoint that the witnesses have cosigned',
+  }),
   auditDropped: new Counter({
     name: 'strongroom_audit_dropped_attributes_total',
     help: 'Attributes that were left out of audit entries, because their action does not list them',

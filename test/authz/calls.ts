@@ -188,6 +188,8 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   'AuditService/GetLogStatistics': (as, _, o) => as.auditLog.getLogStatistics({}, o),
   'AuditService/GetEntry': (as, _, o) => as.auditLog.getEntry({ index: 0n }, o),
   'AuditService/GetCheckpoint': (as, _, o) => as.auditLog.getCheckpoint({}, o),
+  'AuditService/GetConsistencyProof': (as, _, o) => as.auditLog.getConsistencyProof({}, o),
+  'AuditService/ExportLog': (as, _, o) => first(as.exportLog({}, o)),
   'AuditService/GetInclusionProof': (as, _, o) => as.auditLog.getInclusionProof({ index: 0n }, o),
   ...AUDIT_ADMIN_CALLS,
 };

@@ -126,6 +126,8 @@ audit.v1.AuditAdminService/GetRetentionPolicy         yes      -       -      - 
 audit.v1.AuditAdminService/SetRetentionPolicy         yes      -       -      -        -   -    -         -       -     -    -      -     -
 audit.v1.AuditAdminService/PruneEntries               yes      -       -      -        -   -    -         -       -     -    -      -     -
 audit.v1.AuditAdminService/GetLogStatus               yes      -       -      -        -   -    -         yes     -     -    -      -     -
+audit.v1.AuditService/GetConsistencyProof             -        -       -      -        -   -    -         yes     -     -    -      -     yes
+audit.v1.AuditService/ExportLog                       -        -       -      -        -   -    -         yes     -     -    -      -     -
 `;
 
 const [header = [], ...lines] = MATRIX.trim()

@@ -6,6 +6,7 @@ import type { Audit } from '../../src/audit/audit.ts';
 import { draftOf } from '../../src/audit/event.ts';
 import { withNews } from '../../src/audit/news.ts';
 import { openSigner } from '../../src/audit/note.ts';
+import { openPublication } from '../../src/audit/publication.ts';
 import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { getLogStatistics } from '../../src/audit/rpc/get-log-statistics.ts';
@@ -62,8 +63,18 @@ beforeAll(async () => {
   scratch = await scratchDatabase(inject('stack'), join(ROOT, 'src/audit/migrations'));
   const db = scratch.open();
   const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
-  const { writer, news } = withNews(await openWriter({ db, signer, log: silentLog, outside: openOutside([], signer.verifier, silentLog) }));
-  audit = { db, writer, verifier: signer.verifier, pages: pageTokens(Buffer.alloc(32)), ...WHOLE_LOG, news };
+  const { writer, news } = withNews(
+    await openWriter({ db, signer, log: silentLog, outside: openOutside([], signer.verifiers, silentLog) }),
+  );
+  audit = {
+    db,
+    writer,
+    verifier: signer.verifier,
+    publication: openPublication(signer),
+    pages: pageTokens(Buffer.alloc(32)),
+    ...WHOLE_LOG,
+    news,
+  };
   for (const one of EVENTS) await append(one);
   // Entry n was recorded at second 10 × n.
   await scratch.sql(`update entries set record_time = '2026-01-01T00:00:00Z'::timestamptz + index * interval '10 seconds'`);
@@ -166,10 +177,10 @@ describe('the auditor of one instance', () => {
 
   it('gets his entries and their proofs; another one looks like one that is not there', async () => {
     expect(await getEntry(restricted(), { index: 2n }, READER)).toMatchObject({ index: 2n });
-    expect((await getInclusionProof(restricted(), { index: 2n }, READER)).receipt).toContain('index 2\n');
+    expect((await getInclusionProof(restricted(), { index: 2n, treeSize: 0n, cosigned: false }, READER)).receipt).toContain('index 2\n');
     for (const index of [1n, 1_000_000n]) {
       await expect(getEntry(restricted(), { index }, READER)).rejects.toMatchObject(notFound);
-      await expect(getInclusionProof(restricted(), { index }, READER)).rejects.toMatchObject(notFound);
+      await expect(getInclusionProof(restricted(), { index, treeSize: 0n, cosigned: false }, READER)).rejects.toMatchObject(notFound);
     }
   });
 });

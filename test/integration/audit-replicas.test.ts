@@ -6,7 +6,7 @@ import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { READER } from '../support/audit-reader.ts';
 import { openCable } from '../support/cable.ts';
-import { append, draft, drafts, newLog, soon, type ScratchLog } from './scratch-log.ts';
+import { append, draft, drafts, NEWEST, newLog, soon, type ScratchLog } from './scratch-log.ts';
 
 const STANDBY = { reason: 'AUDIT_STANDBY', code: 'UNAVAILABLE' };
 /** As if the turn of who has it had run out: paused, or cut off from the database. */
@@ -34,7 +34,7 @@ describe('two processes on one log', () => {
     }
     const audit = log.auditOf(other);
     for (const index of [0n, 255n, 256n, 1_000n, 1_512n]) {
-      const { hashes, checkpoint } = await getInclusionProof(audit, { index }, READER);
+      const { hashes, checkpoint } = await getInclusionProof(audit, { index, ...NEWEST }, READER);
       const { leaf } = await getEntry(audit, { index }, READER);
       expect(rootFromInclusion(index, checkpoint!.treeSize, leafHash(leaf), hashes)).toEqual(checkpoint!.rootHash);
     }

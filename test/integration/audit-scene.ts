@@ -10,6 +10,7 @@ import { openNote, openSigner } from '../../src/audit/note.ts';
 import { openOutside } from '../../src/audit/outside.ts';
 import { OWN_ACTIONS } from '../../src/audit/own-actions.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
+import { openPublication } from '../../src/audit/publication.ts';
 import { openSelfCheck, type SelfCheck } from '../../src/audit/self-check.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
 import { ROOT } from '../../src/dev/stack.ts';
@@ -58,6 +59,9 @@ export const callOf = (action: string, facts: readonly Fact[] = []): Call => ({
   },
 });
 
+/** Of a proof. */
+export const NEWEST = { treeSize: 0n, cosigned: false };
+
 /** With partitions of 256 entries. */
 export const newLog = async () => {
   const scratch = await scratchDatabase(inject('stack'), join(ROOT, 'src/audit/migrations'));
@@ -65,7 +69,7 @@ export const newLog = async () => {
   const db = scratch.open();
   const opened = new AsyncDisposableStack();
   const open = async (): Promise<Writer> =>
-    opened.use(await openWriter({ db, signer, log: silentLog, outside: openOutside([], signer.verifier, silentLog) }));
+    opened.use(await openWriter({ db, signer, log: silentLog, outside: openOutside([], signer.verifiers, silentLog) }));
   const writer = await open();
   const auditorOf = (one: Writer): Auditor => ({
     append: (events) => Promise.all(events.map((event) => append(one, draftOf(event, self)))),
@@ -84,6 +88,7 @@ export const newLog = async () => {
     db,
     writer: one,
     verifier: signer.verifier,
+    publication: openPublication(signer),
     pages: pageTokens(Buffer.alloc(32)),
     ...WHOLE_LOG,
     bindings: undefined,
@@ -129,7 +134,7 @@ export const daysAgo = async (days: number, work: () => Promise<void>): Promise<
 
 /** Proves an entry from nothing but its bytes and the verifier key. */
 export const proves = async (audit: AuditAdmin, index: bigint, leaf: Buffer): Promise<void> => {
-  const { hashes, checkpoint } = await getInclusionProof(audit, { index }, READER);
+  const { hashes, checkpoint } = await getInclusionProof(audit, { ...NEWEST, index }, READER);
   const signed = parseCheckpoint(openNote(checkpoint!.note, signer.verifier) ?? '');
   expect(rootFromInclusion(index, signed!.size, leafHash(leaf), hashes), `entry ${index}`).toEqual(signed?.root);
 };

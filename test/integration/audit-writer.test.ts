@@ -13,12 +13,12 @@ import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { openWriter } from '../../src/audit/writer.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { READER } from '../support/audit-reader.ts';
-import { append, draft, event, forge, newLog, signer, source } from './scratch-log.ts';
+import { append, draft, event, forge, NEWEST, newLog, signer, source } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 /** Proves every given entry from what a caller gets, with nothing but the verifier key. */
 const proves = async (audit: Audit, index: bigint): Promise<void> => {
-  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index }, READER);
+  const { hashes, checkpoint, receipt } = await getInclusionProof(audit, { index, ...NEWEST }, READER);
   const { leaf } = await getEntry(audit, { index }, READER);
   const signed = parseCheckpoint(openNote(checkpoint!.note, signer.verifier) ?? '');
   expect(signed?.size).toBe(checkpoint?.treeSize);
@@ -155,7 +155,7 @@ describe('a log that was changed behind its back', () => {
     await using log = await newLog(1);
     const other = openSigner('test.example/log', Buffer.alloc(32, 4));
     await expect(
-      openWriter({ db: log.db, signer: other, log: silentLog, outside: openOutside([], other.verifier, silentLog) }),
+      openWriter({ db: log.db, signer: other, log: silentLog, outside: openOutside([], other.verifiers, silentLog) }),
     ).rejects.toThrow(SIGNED);
   });
 
@@ -165,11 +165,11 @@ describe('a log that was changed behind its back', () => {
     await proves(audit, 7n);
     await log.scratch.sql(`update entries set leaf = leaf || '\\x20' where index = 7`);
     await expect(getEntry(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED', code: 'DATA_LOSS' });
-    await expect(getInclusionProof(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
     await proves(audit, 8n);
     // With a hash that fits the bytes the entry is given out, but nothing proves it any more.
     await log.scratch.sql(`update entries set leaf_hash = sha256('\\x00'::bytea || leaf) where index = 7`);
-    await expect(getInclusionProof(audit, { index: 7n }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
+    await expect(getInclusionProof(audit, { index: 7n, ...NEWEST }, READER)).rejects.toMatchObject({ reason: 'DATA_CORRUPTED' });
   });
 });
 

@@ -22,7 +22,7 @@ const newLog = async (names: readonly string[] = ['checkpoint']) => {
   const warnings: string[] = [];
   const log: Log = { ...silentLog, warn: (_, message) => void warnings.push(message) };
   const open = async () => {
-    const outside = openOutside(files, signer.verifier, log);
+    const outside = openOutside(files, signer.verifiers, log);
     try {
       const writer = await openWriter({ db, signer, log, outside });
       return {

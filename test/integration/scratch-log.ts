@@ -8,6 +8,7 @@ import { draftOf, type Draft } from '../../src/audit/event.ts';
 import { append as appendLeaf, EMPTY, leafHash, rootOf, type Tree } from '../../src/audit/merkle.ts';
 import { openSigner, type Signer } from '../../src/audit/note.ts';
 import { openOutside } from '../../src/audit/outside.ts';
+import { openPublication } from '../../src/audit/publication.ts';
 import { extend } from '../../src/audit/tiles.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
 import { ROOT } from '../../src/dev/stack.ts';
@@ -22,6 +23,8 @@ import { scratchDatabase, silentLog, type Scratch } from './scratch.ts';
 export const MIGRATIONS = join(ROOT, 'src/audit/migrations');
 export const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
 export const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
+/** The newest checkpoint, whoever has cosigned it. */
+export const NEWEST = { treeSize: 0n, cosigned: false };
 export const soon = () => Date.now() + 20_000;
 
 export const event = (change: Partial<Event> = {}): Event =>
@@ -62,7 +65,7 @@ export const newLog = async (entries = 0): Promise<ScratchLog> => {
   const db = scratch.open();
   const stack = new AsyncDisposableStack();
   const open: ScratchLog['open'] = async ({ db: own = scratch.open(), files = [], log = silentLog } = {}) => {
-    const outside = stack.use(openOutside(files, signer.verifier, log));
+    const outside = stack.use(openOutside(files, signer.verifiers, log));
     return stack.use(await openWriter({ db: own, signer, log, outside }));
   };
   let writer = await open();
@@ -78,7 +81,14 @@ export const newLog = async (entries = 0): Promise<ScratchLog> => {
       await writer[Symbol.asyncDispose]();
       return (writer = await open());
     },
-    auditOf: (one) => ({ db, writer: one, verifier: signer.verifier, pages: pageTokens(Buffer.alloc(32)), ...WHOLE_LOG }),
+    auditOf: (one) => ({
+      db,
+      writer: one,
+      verifier: signer.verifier,
+      publication: openPublication(signer),
+      pages: pageTokens(Buffer.alloc(32)),
+      ...WHOLE_LOG,
+    }),
     count: async (table) => Number((await scratch.sql<{ n: string }>(`select count(*)::text as n from ${table}`))[0]?.n),
     [Symbol.asyncDispose]: async () => {
       await stack[Symbol.asyncDispose]();

@@ -59,7 +59,7 @@ flushCompileCache();
 const [line] = (await once(createInterface({ input: process.stdin }), 'line')) as [string];
 const { database, again, death } = JSON.parse(line) as Job;
 const db = openServiceDb(database, silent);
-const outside = openOutside([], signer.verifier, silent);
+const outside = openOutside([], signer.verifiers, silent);
 const writer = await openWriter({ db: death ? dying(db, death) : db, signer, log: silent, outside });
 
 const append = async (ids: readonly string[]): Promise<void> => {

@@ -136,6 +136,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     imports: unary(keys, ImportServiceService),
     scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
+    exportLog: stream(audit, AuditServiceService.exportLog),
     tailEntries: stream(audit, AuditServiceService.tailEntries),
     auditWriter: unary(audit, AuditWriterServiceService),
     auditAdmin: unary(audit, AuditAdminServiceService),
