@@ -68,7 +68,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const { verifier } = signer;
   const { bindings } = config;
   const ownEvent = openOwnEvents(self, OWN_ACTIONS);
-  stack.use(openKeeping({ db, auditor, bindings, ownEvent, log }));
+  stack.use(openKeeping({ db, writer, auditor, bindings, ownEvent, log }));
   const selfCheck = stack.use(openSelfCheck({ db, writer, verifier, auditor, ownEvent, log, ...config.selfCheck }));
   const audit: AuditAdmin = { db, writer, auditor, news, readers, verifier, publication, pages, selfCheck, bindings };
   stack.use(

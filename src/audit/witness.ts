@@ -19,7 +19,7 @@ export interface WitnessOptions {
   readonly witnesses: Witnesses;
   readonly origin: string;
   readonly db: Db;
-  readonly writer: Pick<Writer, 'current'>;
+  readonly writer: Pick<Writer, 'current' | 'writes'>;
   readonly publication: Publication;
   readonly log: Log;
   /** Records that a witness knows another history of the log. */
@@ -97,6 +97,7 @@ export const openWitnesses = (options: WitnessOptions): Loop => {
   };
 
   const round = async (signal: AbortSignal): Promise<void> => {
+    if (!(await writer.writes())) return;
     const checkpoint = publication.newest((await writer.current()).checkpoint);
     if (checkpoint.size === 0n) return;
     if (collected.size !== checkpoint.size) collected = { size: checkpoint.size, lines: new Map() };

@@ -53,7 +53,8 @@ export const openWriter = async (options: LeaseOptions): Promise<Writer> => {
     const note = signer.sign(checkpointText({ origin: signer.verifier.name, size: tree.size, root }));
     const checkpoint = { size: tree.size, root, note };
     const { epoch } = before;
-    const batch = { epoch, size: before.tree.size, frontier: Buffer.concat(tree.frontier), recordTime, entries, tiles: full, checkpoint };
+    const [left, frontier] = [before.tree, tree].map((each) => Buffer.concat(each.frontier)) as [Buffer, Buffer];
+    const batch = { epoch, before: { size: before.tree.size, frontier: left }, frontier, recordTime, entries, tiles: full, checkpoint };
     if (!(await appendBatch(db.read, batch))) throw standby();
     lease.advance({ epoch, tree, tails, recordTime, checkpoint });
     metrics.auditBatch.observe(entries.length);

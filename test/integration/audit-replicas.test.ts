@@ -6,7 +6,7 @@ import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { READER } from '../support/audit-reader.ts';
 import { openCable } from '../support/cable.ts';
-import { append, draft, drafts, NEWEST, newLog, soon, type ScratchLog } from './scratch-log.ts';
+import { append, draft, drafts, forge, NEWEST, newLog, signer, soon, type ScratchLog } from './scratch-log.ts';
 
 const STANDBY = { reason: 'AUDIT_STANDBY', code: 'UNAVAILABLE' };
 /** As if the turn of who has it had run out: paused, or cut off from the database. */
@@ -56,6 +56,13 @@ describe('two processes on one log', () => {
     await expect(append(log.writer, waiting)).rejects.toMatchObject(STANDBY);
     expect(await append(younger, waiting)).toBe(4n);
     expect((await log.writer.current()).tree.size).toBe(5n);
+  });
+
+  it('cannot go on after a restore that has brought epoch and size back with other entries', async () => {
+    await using log = await newLog(3);
+    await forge(log, 1, signer);
+    await expect(append(log.writer)).rejects.toMatchObject(STANDBY);
+    expect(await log.count('entries')).toBe(3);
   });
 
   it('race for a turn that is over, again and again: every event is in the log once, without a gap', async () => {

@@ -126,7 +126,14 @@ describe('by itself', () => {
   it('the log prunes what is due, forgets old ids, has room ahead, and leaves what is young', async () => {
     const { db, auditOf } = log;
     const own = openOwnEvents(self, OWN_ACTIONS);
-    await using _ = openKeeping({ db, auditor: auditOf().auditor, bindings: undefined, ownEvent: own, log: silentLog });
+    await using _ = openKeeping({
+      db,
+      writer: auditOf().writer,
+      auditor: auditOf().auditor,
+      bindings: undefined,
+      ownEvent: own,
+      log: silentLog,
+    });
     await expect.poll(async () => (await list({})).at(-1)?.index, { timeout: 10_000 }).toBe(768n);
     const [entry] = await list({ action: 'audit.range.prune' });
     expect(entry?.event).toMatchObject({

@@ -1,11 +1,11 @@
 // The log before a witness that nobody here wrote. In the long suite only: its database driver takes Go a minute to compile.
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readNote } from '../../src/audit/note.ts';
 import { openPublication } from '../../src/audit/publication.ts';
 import { getCheckpoint } from '../../src/audit/rpc/get-checkpoint.ts';
 import { openWitnesses } from '../../src/audit/witness.ts';
 import { installLitewitness, openLitewitness, type Litewitness } from '../support/litewitness.ts';
-import { openScratchLog, signer, type ScratchLog } from '../support/scratch-log.ts';
+import { newLog, signer, type ScratchLog } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 const missing = process.env['STRONGROOM_CRASH'] === 'all' ? installLitewitness() : 'STRONGROOM_CRASH=all runs it';
@@ -15,7 +15,7 @@ describe.runIf(missing === undefined)('litewitness', () => {
   let log: ScratchLog;
   let witness: Litewitness;
   beforeAll(async () => {
-    log = await openScratchLog(inject('stack'), 5);
+    log = await newLog(5);
     witness = await openLitewitness(signer.verifier);
   });
   afterAll(async () => {

@@ -4,19 +4,19 @@ import { hash } from 'node:crypto';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openArchive } from '../../src/audit/export/archive.ts';
 import { openFollower } from '../../src/audit/export/follow.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
 import { openSigner } from '../../src/audit/note.ts';
 import { exportLog } from '../../src/audit/rpc/export-log.ts';
 import { splitBundle } from '../../src/audit/tlog-tiles.ts';
-import { openScratchLog, signer, type ScratchLog } from '../support/scratch-log.ts';
+import { newLog, signer, type ScratchLog } from './scratch-log.ts';
 
 let log: ScratchLog;
 const top = mkdtempSync(join(tmpdir(), 'strongroom-export-'));
 beforeAll(async () => {
-  log = await openScratchLog(inject('stack'), 600);
+  log = await newLog(600);
 });
 afterAll(async () => {
   await log[Symbol.asyncDispose]();
@@ -80,7 +80,7 @@ describe('an export', () => {
   });
 
   it('of a log without entries is its checkpoint', async () => {
-    await using empty = await openScratchLog(inject('stack'));
+    await using empty = await newLog();
     const follower = await openFollower(await openArchive(join(top, 'empty')), signer.verifiers);
     for await (const file of exportLog(empty.audit, { fromSize: 0n })) await follower.take(file);
     expect(filesIn('empty')).toEqual(['checkpoint']);
@@ -104,7 +104,7 @@ describe('an export', () => {
 
 describe('a log that is not what it was', () => {
   it('with one entry changed is not exported: a copy gets no new checkpoint', async () => {
-    await using changed = await openScratchLog(inject('stack'), 300);
+    await using changed = await newLog(300);
     await changed.scratch.sql(`update entries set leaf = leaf || '\\x20' where index = 7`);
     const archive = await openArchive(join(top, 'changed'));
     const follower = await openFollower(archive, signer.verifiers);
@@ -119,7 +119,7 @@ describe('a log that is not what it was', () => {
     ['of the same size', 800],
     ['that is longer', 900],
   ])('with another history, signed with its own key, does not go into the copy of the first: one %s', async (_, size) => {
-    await using other = await openScratchLog(inject('stack'), size);
+    await using other = await newLog(size);
     const name = `history-${size}`;
     cpSync(join(top, 'fresh'), join(top, name), { recursive: true });
     const follower = await openFollower(await openArchive(join(top, name)), signer.verifiers);

@@ -11,7 +11,7 @@ import { kindsIn, withFlipped } from '../../src/dev/flip.ts';
 import { installFsck, isWhole } from '../../src/dev/fsck.ts';
 import { MAIN, ROOT } from '../../src/dev/stack.ts';
 import { verifyLog } from '../../src/dev/verify-log.ts';
-import { openScratchLog, signer } from '../support/scratch-log.ts';
+import { newLog, signer } from './scratch-log.ts';
 
 const tools = join(ROOT, '.dev/tools');
 const installed = installFsck(tools);
@@ -22,7 +22,7 @@ afterAll(() => rmSync(top, { recursive: true }));
 
 describe.runIf(program)('fsck of the Tessera project', () => {
   it.each([1, 255, 256, 600])('finds a log of %i entries whole, and a flipped bit in every kind of file', async (entries) => {
-    await using log = await openScratchLog(inject('stack'), entries);
+    await using log = await newLog(entries);
     const folder = join(top, String(entries), 'log');
     const follower = await openFollower(await openArchive(folder), signer.verifiers);
     for await (const file of exportLog(log.audit, { fromSize: 0n })) await follower.take(file);

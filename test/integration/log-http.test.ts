@@ -12,7 +12,7 @@ import { HOST, spiffeIdOf, tlsFilesOf, TRUST_DOMAIN } from '../../src/dev/stack.
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { openTls } from '../../src/kernel/tls.ts';
 import { materialOf } from '../support/clients.ts';
-import { openScratchLog, signer, type ScratchLog } from '../support/scratch-log.ts';
+import { newLog, signer, type ScratchLog } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 const stack = inject('stack');
@@ -42,7 +42,7 @@ const open = async (config: Omit<TilesConfig, 'listen'>): Promise<number> => {
 };
 
 beforeAll(async () => {
-  log = await openScratchLog(stack, 600);
+  log = await newLog(600);
   opened.push(log);
   secure = await open({ plain: false, readers: [auditor] });
   plain = await open({ plain: true, readers: [] });

@@ -1,5 +1,5 @@
 // Proofs between two checkpoints of a log, and at earlier ones, checked with nothing but what a caller gets.
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseCheckpoint, parseReceipt } from '../../src/audit/checkpoint.ts';
 import { EMPTY_ROOT, isConsistent, leafHash, rootFromInclusion } from '../../src/audit/merkle.ts';
 import { openNote } from '../../src/audit/note.ts';
@@ -7,7 +7,7 @@ import { getConsistencyProof } from '../../src/audit/rpc/get-consistency-proof.t
 import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { READER } from '../support/audit-reader.ts';
-import { openScratchLog, signer, type ScratchLog } from '../support/scratch-log.ts';
+import { newLog, signer, type ScratchLog } from './scratch-log.ts';
 
 const STEPS = [1, 2, 252, 1, 1, 255, 88];
 const sizes = STEPS.map((_, i) => BigInt(STEPS.slice(0, i + 1).reduce((sum, n) => sum + n, 0)));
@@ -18,7 +18,7 @@ const kept = new Map<bigint, Buffer>([[0n, EMPTY_ROOT]]);
 const signed = (note: string) => parseCheckpoint(openNote(note, signer.verifier) ?? '')!;
 
 beforeAll(async () => {
-  log = await openScratchLog(inject('stack'));
+  log = await newLog();
   for (const step of STEPS) {
     await log.grow(step);
     const { size, root } = signed((await log.writer.current()).checkpoint.note);

@@ -57,6 +57,9 @@ export interface ScratchLog extends AsyncDisposable {
   /** Stops the writer, and opens another one. */
   restart(): Promise<Writer>;
   auditOf(writer: Writer): Audit;
+  readonly audit: Audit;
+  /** Answers the size. */
+  grow(entries: number, resource?: string): Promise<bigint>;
   count(table: 'entries' | 'checkpoints' | 'tiles'): Promise<number>;
 }
 
@@ -69,7 +72,23 @@ export const newLog = async (entries = 0): Promise<ScratchLog> => {
     return stack.use(await openWriter({ db: own, signer, log, outside }));
   };
   let writer = await open();
-  if (entries > 0) for (let left = entries; left > 0; left -= 1_000) await writer.append(drafts(Math.min(left, 1_000)), soon());
+  const grow = async (count: number, resource = 'instances/i'): Promise<bigint> => {
+    for (let left = count; left > 0; left -= 1_000)
+      await writer.append(
+        Array.from({ length: Math.min(left, 1_000) }, () => draft({ resource })),
+        soon(),
+      );
+    return (await writer.current()).checkpoint.size;
+  };
+  await grow(entries);
+  const auditOf = (one: Writer): Audit => ({
+    db,
+    writer: one,
+    verifier: signer.verifier,
+    publication: openPublication(signer),
+    pages: pageTokens(Buffer.alloc(32)),
+    ...WHOLE_LOG,
+  });
   return {
     scratch,
     db,
@@ -81,14 +100,9 @@ export const newLog = async (entries = 0): Promise<ScratchLog> => {
       await writer[Symbol.asyncDispose]();
       return (writer = await open());
     },
-    auditOf: (one) => ({
-      db,
-      writer: one,
-      verifier: signer.verifier,
-      publication: openPublication(signer),
-      pages: pageTokens(Buffer.alloc(32)),
-      ...WHOLE_LOG,
-    }),
+    auditOf,
+    audit: auditOf(writer),
+    grow,
     count: async (table) => Number((await scratch.sql<{ n: string }>(`select count(*)::text as n from ${table}`))[0]?.n),
     [Symbol.asyncDispose]: async () => {
       await stack[Symbol.asyncDispose]();

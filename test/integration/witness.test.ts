@@ -1,5 +1,5 @@
 // Witnesses and the log: what they cosign, what they refuse, and that nobody who appends ever waits for them.
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseCheckpoint, parseReceipt } from '../../src/audit/checkpoint.ts';
 import { readNote } from '../../src/audit/note.ts';
 import { openPublication } from '../../src/audit/publication.ts';
@@ -7,13 +7,13 @@ import { getCheckpoint } from '../../src/audit/rpc/get-checkpoint.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { openWitnesses } from '../../src/audit/witness.ts';
 import { READER } from '../support/audit-reader.ts';
-import { openScratchLog, signer, type ScratchLog } from '../support/scratch-log.ts';
+import { newLog, signer, type ScratchLog } from './scratch-log.ts';
 import { openWitness, type Answer, type TestWitness } from '../support/witness.ts';
 import { silentLog } from './scratch.ts';
 
 let log: ScratchLog;
 beforeAll(async () => {
-  log = await openScratchLog(inject('stack'));
+  log = await newLog();
 });
 afterAll(() => log[Symbol.asyncDispose]());
 

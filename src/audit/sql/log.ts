@@ -64,7 +64,8 @@ export interface NewEntry {
 
 export interface Batch {
   epoch: bigint;
-  size: bigint;
+  /** As the writer left them. */
+  before: { size: bigint; frontier: Buffer };
   frontier: Buffer;
   recordTime: Date;
   entries: readonly NewEntry[];
@@ -75,7 +76,7 @@ export interface Batch {
 // Everything hangs on the state row being as this writer left it: otherwise nothing at all is written.
 const APPEND = `
 with state as (
-  update log_state set size = $3, frontier = $4, record_time = $5, ${LEASE} where writer_epoch = $1 and size = $2 returning size
+  update log_state set size = $3, frontier = $4, record_time = $5, ${LEASE} where writer_epoch = $1 and size = $2 and frontier = $26 returning size
 ), known as (
   insert into event_ids (source, event_id, index, event_digest, record_time)
   select e.source, e.id, $2 + e.n - 1, e.digest, $5
@@ -107,7 +108,7 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
   const { size, root, note } = batch.checkpoint;
   const values = [
     batch.epoch,
-    batch.size,
+    batch.before.size,
     size,
     batch.frontier,
     batch.recordTime,
@@ -131,6 +132,7 @@ export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean>
     packTexts(hidden, (each) => each.field),
     packTexts(hidden, (each) => each.value),
     packBytes(hidden, (each) => each.key),
+    batch.before.frontier,
   ];
   return (await db.query({ name: 'audit.appendBatch', text: APPEND, values })).length === 1;
 };
