@@ -1,18 +1,24 @@
 import { CreateSecretRequest, Secret } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import type { Call } from '../../kernel/table.ts';
 import type { Sealed } from '../envelope.ts';
+import { checkExpiration, checkVersionExpiration, expiryFact } from '../expiration.ts';
 import { checkAnnotations, checkLabels, checkText } from '../../kernel/fields.ts';
 import { newUid } from '../../kernel/uid.ts';
 import { assertKeyInUse, untilInTime } from '../key-version.ts';
-import { assertNew, exists, loadActiveGroup } from '../load.ts';
+import { invalid } from '../../kernel/errors.ts';
+import { assertNew, exists, loadActiveGroup, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseGroup, parseId, secretName } from '../names.ts';
-import { parsePayload } from '../payload.ts';
+import { parsePayload, valueOf } from '../payload.ts';
+import { checkRotation, dueIn } from '../rotation-policy.ts';
+import { scheduleExpiry } from '../sql/expirations.ts';
+import { setRotation } from '../sql/rotations.ts';
 import { holdGroup } from '../sql/secret-groups.ts';
 import { insertVersion } from '../sql/secret-versions.ts';
 import { insertSecret, selectSecret } from '../sql/secrets.ts';
 import type { Store } from '../store.ts';
+import { assertTakes, parseGenerator, parseType } from '../types/types.ts';
 
 export const createSecret = (store: Store, request: CreateSecretRequest, call: Call): Promise<Secret> => {
   const group = parseGroup(request.parent, 'parent');
@@ -22,7 +28,15 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
   const description = checkText(given.description, 'secret.description', 1024);
   const labels = checkLabels(given.labels, 'secret.labels');
   const annotations = checkAnnotations(given.annotations, 'secret.annotations');
-  const value = request.payload && parsePayload(request.payload);
+  const now = new Date();
+  const type = parseType(given.type, 'secret.type');
+  const expireTime = checkExpiration(given.expiration, now);
+  const rotation = checkRotation(given.rotation, type, store.rotationMinimumSeconds);
+  const { payload, generate } = request;
+  if (payload && generate) throw invalid('generate', 'takes the place of payload; give one of the two');
+  const value = payload ? parsePayload(payload, now) : generate && valueOf(parseGenerator(type, generate, 'generate').make());
+  if (value) assertTakes(type, value.kind);
+  const versionExpireTime = checkVersionExpiration(request.versionExpiration, 'version_expiration', now, value?.details);
   const secretUid = newUid();
   let sealed: Sealed | undefined;
   call.annotate({ resource: name });
@@ -45,14 +59,25 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
         const row = await loadActiveGroup(tx, group, holdGroup);
         const { instance_uid: instanceUid, group_uid: groupUid } = row;
         if (sealed) assertKeyInUse(row, sealed.wrappedDek);
-        const facts = { description, labels, annotations, latestVersion: value ? 1 : 0 };
+        const facts = { description, labels, annotations, latestVersion: value ? 1 : 0, type, expireTime };
         const made = await insertSecret(tx, { instanceUid, groupUid, secretUid, secretId: path.secret, ...facts });
         if (!made) throw exists(name);
-        if (value && sealed)
-          await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes: value.bytes.length });
-        call.annotate({ instanceUid, attributes: value ? { version: '1' } : {} });
-        return toSecret({ ...row, ...made });
+        scheduleExpiry(tx, { instance_uid: instanceUid, secret_uid: secretUid }, null, expireTime);
+        if (value && sealed) {
+          const sizeBytes = value.bytes.length;
+          await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version: 1, sizeBytes, expireTime: versionExpireTime });
+          scheduleExpiry(tx, { instance_uid: instanceUid, secret_uid: secretUid }, 1, versionExpireTime);
+        }
+        call.annotate({ instanceUid, attributes: { ...(value && { version: '1' }), ...expiryFact(expireTime ?? versionExpireTime) } });
+        if (!rotation) return toSecret({ ...row, ...made });
+        setRotation(
+          tx,
+          { instance_uid: instanceUid, secret_uid: secretUid },
+          rotation,
+          rotation.seconds && dueIn(rotation.seconds, Math.random()),
+        );
+        return toSecret(await loadSecret(tx, path));
       },
     });
-  return untilInTime(attempt);
+  return untilInTime(attempt).finally(() => generate && value?.bytes.fill(0));
 };
