@@ -66,7 +66,14 @@ const below = (limit: bigint, random: Random): bigint => {
     if (drawn < limit) return drawn;
   }
 };
-const indexBelow = (limit: number, random: Random): number => Number(below(BigInt(limit), random));
+/** The same for at most 256. */
+const indexBelow = (limit: number, random: Random): number => {
+  const whole = 256 - (256 % limit);
+  for (;;) {
+    const drawn = random(1)[0]!;
+    if (drawn < whole) return drawn % limit;
+  }
+};
 
 /** How many characters each share gets. */
 const drawCounts = (policy: Policy, random: Random): number[] => {
