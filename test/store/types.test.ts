@@ -146,13 +146,7 @@ describe('certificate', () => {
       ],
       [{ certificateChain: leaf, privateKey: otherKey }, [[KEY, /not the key of the first certificate/]]],
       [{ certificateChain: leaf, privateKey: 'nonsense' }, [[KEY, /must be one private key/]]],
-      [
-        { certificateChain: root + intermediate + leaf, privateKey: key },
-        [
-          [CHAIN, /certificate 2 has not issued/],
-          [KEY, /not the key/],
-        ],
-      ],
+      [{ certificateChain: root + intermediate + leaf, privateKey: key }, [[CHAIN, /certificate 2 has not issued/]]],
       [{ certificateChain: leaf + root, privateKey: key }, [[CHAIN, /certificate 2 has not issued the one before/]]],
       [{ certificateChain: leaf + intermediate + expired.root, privateKey: key }, [[CHAIN, /certificate 3 has not issued/]]],
       [{ certificateChain: key + leaf, privateKey: key }, [[CHAIN, /nothing else/]]],
@@ -167,7 +161,7 @@ describe('certificate', () => {
     ];
     for (const [given, expected] of cases) {
       const found = violationsOf(() => parse(bundle(given)));
-      expect(found.map(([field]) => field)).toEqual(expected.slice(0, found.length).map(([field]) => field));
+      expect(found.map(([field]) => field)).toEqual(expected.map(([field]) => field));
       found.forEach(([, description], i) => {
         expect(description).toMatch(expected[i]![1]);
         expect(description).not.toMatch(/BEGIN|MII/);
