@@ -81,7 +81,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     lookAtRekey: rekeyLookout(db),
     rekeys,
     rekeyKeepForMs: config.rekeyKeepFor,
-    rotationMinimumSeconds: config.rotationMinimum / 1_000,
+    rotationMinimumSeconds: Math.ceil(config.rotationMinimum / 1_000),
     bindingsChanged,
     digestKey: derive(tokenKey, 'digest'),
   };

@@ -52,8 +52,9 @@ const expiredAt = (secret: Secret): Date => (secret.expiration?.$case === 'expir
 const isPast = (time: Date) => vi.waitFor(() => expect(Date.now()).toBeGreaterThan(time.getTime() + 50), { timeout: 10_000, interval: 20 });
 const storedOf = (uid: string) =>
   withDatabase(stack, 'store', async (client) => {
-    const text = 'select version, state, wrapped_dek, sealed from secret_versions where secret_uid = $1 order by version';
-    return (await client.query<{ version: number; state: string; wrapped_dek: Buffer | null; sealed: Buffer | null }>(text, [uid])).rows;
+    const statement = 'select version, state, wrapped_dek, sealed from secret_versions where secret_uid = $1 order by version';
+    return (await client.query<{ version: number; state: string; wrapped_dek: Buffer | null; sealed: Buffer | null }>(statement, [uid]))
+      .rows;
   });
 const expired = { code: 'FAILED_PRECONDITION', reason: 'RESOURCE_EXPIRED' };
 

@@ -62,7 +62,7 @@ describe('an automatic rotation', () => {
     expect(new Set(all.map(({ password }) => password)).size).toBe(latestVersion);
     expect(new Set(all.map(({ username }) => username))).toEqual(new Set(['app']));
     const told = await entriesFor(name, latestVersion - 1, Event_Outcome.SUCCESS);
-    expect(told.map(({ attributes }) => attributes.get('version')).sort()).toEqual(versions.slice(1).map(String).sort());
+    expect(new Set(told.map(({ attributes }) => attributes.get('version')))).toEqual(new Set(versions.slice(1).map(String)));
     expect(told[0]?.principal).toBe(spiffeIdOf('store'));
   });
 

@@ -37,6 +37,7 @@ const create = (type: SecretType, given: Partial<CreateSecretRequest> = {}) =>
   secrets.createSecret({ parent: tenant.group, secretId: newId('s'), secret: Secret.fromPartial({ type }), ...fresh(), ...given });
 const read = async (name: string, version: number | string = 'latest') =>
   (await access.accessSecretVersion({ name: `${name}/versions/${version}` })).payload?.value;
+const valueOf = async (name: string): Promise<unknown> => (await read(name))?.value;
 const versionOf = (name: string, version: number | string = 'latest') => secrets.getSecretVersion({ name: `${name}/versions/${version}` });
 const entries: Value = {
   $case: 'keyValue',
@@ -121,7 +122,7 @@ describe('a generated value', () => {
     expect(JSON.stringify(reply, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).not.toContain(first?.value);
     const bytes = Generator.fromPartial({ value: { $case: 'data', value: { length: 64 } } });
     await secrets.addSecretVersion({ parent: name, generate: bytes, ...fresh() });
-    expect(((await read(name))?.value as Buffer).length).toBe(64);
+    expect(await valueOf(name)).toHaveLength(64);
     expect(await versionOf(name)).toMatchObject({ kind: Kind.BYTES, sizeBytes: 64, clientSpecifiedCrc32c: false });
   });
 
@@ -162,7 +163,7 @@ describe('a generated value', () => {
 
   it('leaves nothing in the database that can be read there', async () => {
     const { name } = await create(SecretType.USER_CREDENTIALS, { generate: credentials('a-user-like-no-other') });
-    const { password } = (await read(name))?.value as { password: string };
+    const { password } = (await valueOf(name)) as { password: string };
     const found = await withDatabase(stack, 'store', async (client) => {
       const tables = ['secrets', 'secret_versions', 'idempotency', 'outbox', 'purges'];
       const { rows } = await client.query<{ all: string }>(

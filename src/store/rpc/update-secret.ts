@@ -33,9 +33,8 @@ export const updateSecret = (store: Store, request: UpdateSecretRequest, call: C
   const description = checkText(given.description, 'secret.description', 1024);
   const labels = checkLabels(given.labels, 'secret.labels');
   const annotations = checkAnnotations(given.annotations, 'secret.annotations');
-
   const now = new Date();
-  const expireTime = checkExpiration(given.expiration, now);
+  const expireTime = namesExpiration(fields) ? checkExpiration(given.expiration, now) : null;
 
   return mutate(store, call, {
     request,
@@ -43,7 +42,8 @@ export const updateSecret = (store: Store, request: UpdateSecretRequest, call: C
     change: async (tx) => {
       const row = await loadActiveSecret(tx, path, lockSecret);
       checkEtag(given.name, given.etag, row.secret_uid, row.revision);
-      call.annotate({ instanceUid: row.instance_uid, attributes: { fields: fields.join(',') } });
+      const expiry = namesExpiration(fields) ? { expireTime: expireTime?.toISOString() ?? '' } : {};
+      call.annotate({ instanceUid: row.instance_uid, attributes: { fields: fields.join(','), ...expiry } });
       await update(tx, {
         ...row,
         description: fields.includes('description') ? description : row.description,
@@ -53,7 +53,6 @@ export const updateSecret = (store: Store, request: UpdateSecretRequest, call: C
       if (namesExpiration(fields)) {
         assertKeepsRetention(row.expire_time, expireTime, row.retention_seconds, 'secret.expire_time', now);
         setSecretExpiry(tx, row, expireTime);
-        call.annotate({ attributes: { fields: fields.join(','), expireTime: expireTime?.toISOString() ?? '' } });
       }
       if (fields.includes('rotation')) {
         const rotation = checkRotation(given.rotation, row.type, store.rotationMinimumSeconds);

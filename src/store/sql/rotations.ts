@@ -42,38 +42,45 @@ export const recordRotated = (tx: Transaction, key: Key, dueInSeconds: number | 
   tx.send({ name: 'store.recordRotated', text, values: [...keyOf(key), dueInSeconds] });
 };
 
-/** A rotation that is due, and nobody else looks at for so long. */
+/** A rotation that is due, and that nobody else looks at for some time. */
 export interface DueRotation extends Key {
   instance_id: string;
   group_id: string;
   secret_id: string;
   next_rotation_time: Date;
   rotation_failures: number;
+  /** Not so if it, or what is above it, is deleted, or its newest version is not enabled: then it is put off. */
+  is_wanted: boolean;
 }
 
-export const claimDue = async (tx: Queryable, forSeconds: number): Promise<DueRotation | undefined> => {
+const FROM = 'from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)';
+/** A purge deletes rows by their place, so none of them may move. */
+const NOT_PURGED = `s.state <> 'PURGING' and g.state <> 'PURGING' and i.state <> 'PURGING'`;
+
+/** The one that has been due for longest. No purge of it begins until the end of the transaction. */
+export const claimDue = async (tx: Queryable, forSeconds: number, putOffSeconds: number): Promise<DueRotation | undefined> => {
   const text = `with due as materialized (
-      select instance_uid, secret_uid from secrets where rotation_look_time <= now() order by rotation_look_time limit 1 for update skip locked),
-    claimed as (update secrets s set rotation_look_time = ${IN('$1')} from due
-      where s.instance_uid = due.instance_uid and s.secret_uid = due.secret_uid
-      returning s.instance_uid, s.secret_uid, s.group_uid, s.secret_id, s.next_rotation_time, s.rotation_failures)
-    select c.instance_uid, i.instance_id, g.group_id, c.secret_uid, c.secret_id, c.next_rotation_time, c.rotation_failures
-    from claimed c join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
-  return (await tx.query<DueRotation>({ name: 'store.claimDueRotation', text, values: [forSeconds] }))[0];
+      select s.instance_uid, s.secret_uid, i.instance_id, g.group_id, s.secret_id, s.next_rotation_time, s.rotation_failures,
+        s.state = 'ACTIVE' and g.state = 'ACTIVE' and i.state = 'ACTIVE' and not exists (
+          select from secret_versions v where v.instance_uid = s.instance_uid and v.secret_uid = s.secret_uid and v.version = s.latest_version
+            and v.state <> 'ENABLED') as is_wanted
+      ${FROM} where s.rotation_look_time <= now() and ${NOT_PURGED} order by s.rotation_look_time limit 1
+      for update of s skip locked for share of g, i skip locked),
+    claimed as (update secrets s set rotation_look_time = now() + make_interval(secs => case when due.is_wanted then $1::float8 else $2::float8 end)
+      from due where s.instance_uid = due.instance_uid and s.secret_uid = due.secret_uid)
+    select * from due`;
+  return (await tx.query<DueRotation>({ name: 'store.claimDueRotation', text, values: [forSeconds, putOffSeconds] }))[0];
 };
 
-/** False if it is not due any more, since somebody else has rotated it or changed the policy. */
-export const recordRotationFailure = async (tx: Queryable, due: DueRotation, error: string, retryInSeconds: number): Promise<boolean> => {
-  const text = `update secrets set rotation_failures = rotation_failures + 1, rotation_error = $3, rotation_look_time = ${IN('$4')}
-    ${OF_KEY} and date_trunc('milliseconds', next_rotation_time) = $5 returning secret_uid`;
-  const values = [...keyOf(due), error, retryInSeconds, due.next_rotation_time];
-  return (await tx.query({ name: 'store.recordRotationFailure', text, values })).length === 1;
+/** To be called with the secret locked. */
+export const recordRotationFailure = (tx: Transaction, key: Key, error: string, retryInSeconds: number): void => {
+  const text = `update secrets set rotation_failures = rotation_failures + 1, rotation_error = $3, rotation_look_time = ${IN('$4')} ${OF_KEY}`;
+  tx.send({ name: 'store.recordRotationFailure', text, values: [...keyOf(key), error, retryInSeconds] });
 };
 
-/** In how many milliseconds one is to be looked at, and for how many seconds the oldest has been waiting; null: none is planned. */
-export const selectRotations = async (db: Queryable): Promise<{ ms: number | null; lag: number }> => {
-  const text = `select (extract(epoch from min(rotation_look_time) - now()) * 1000)::float8 as ms,
-      greatest(0, coalesce(extract(epoch from now() - min(rotation_look_time)), 0))::float8 as lag
-    from secrets where rotation_look_time is not null`;
-  return (await db.query<{ ms: number | null; lag: number }>({ name: 'store.selectRotations', text }))[0]!;
+/** In how many milliseconds the next one is to be looked at, or less than 0 since when it could have been; null: none is planned. */
+export const selectNextRotation = async (db: Queryable): Promise<number | null> => {
+  const text = `select (extract(epoch from s.rotation_look_time - now()) * 1000)::float8 as ms
+    ${FROM} where s.rotation_look_time is not null and ${NOT_PURGED} order by s.rotation_look_time limit 1`;
+  return (await db.query<{ ms: number }>({ name: 'store.selectNextRotation', text }))[0]?.ms ?? null;
 };

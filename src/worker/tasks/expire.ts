@@ -2,6 +2,7 @@
 // entry in the audit log is durable before; it is the same one if this has to be repeated.
 import { v5 as uuidv5 } from 'uuid';
 import { z } from 'zod';
+import { AppError } from '../../kernel/errors.ts';
 import { describe } from '../../kernel/log.ts';
 import { metrics } from '../../kernel/metrics.ts';
 import { addExpiryTurn, expire as markExpired, lockExpired, type Expired, type Expiring } from '../../store/sql/purge-expired.ts';
@@ -29,7 +30,10 @@ const record = async ({ ownEvent, auditor }: Worker, { expireTime, ...expired }:
     correlationId: uid,
     attributes: { purge: `purges/${uid}`, expireTime: expireTime.toISOString() },
   });
-  await auditor.append([event], Date.now() + APPEND_MS);
+  await auditor.append([event], Date.now() + APPEND_MS).catch((error: unknown) => {
+    // Recorded before a restore of this database, by a process that said it in other words.
+    if (!(error instanceof AppError && error.reason === 'EVENT_ID_REUSED')) throw error;
+  });
 };
 
 /** False if it is not due: it was moved, or somebody else was faster. */
