@@ -15,9 +15,11 @@ export interface Prepared extends Omit<Value, 'bytes'>, Sealed {
   expireTime: Date | null;
 }
 
+type Key = Pick<SecretRow, 'instance_uid' | 'secret_uid'>;
+
 export const prepareVersion = async (
   envelope: Envelope,
-  secret: SecretRow,
+  secret: Key & Pick<SecretRow, 'group_uid' | 'latest_version' | 'type'>,
   { bytes, ...value }: Value,
   expireTime: Date | null,
   caller: Caller,
@@ -28,13 +30,18 @@ export const prepareVersion = async (
   return { ...value, ...(await envelope.seal(place, bytes, caller)), version, sizeBytes: bytes.length, expireTime };
 };
 
+/** Of a secret that is just being made. */
+export const insertPrepared = async (tx: Transaction, secret: Key, prepared: Prepared): Promise<VersionRow> => {
+  const inserted = await insertVersion(tx, { ...prepared, instanceUid: secret.instance_uid, secretUid: secret.secret_uid });
+  scheduleExpiry(tx, secret, prepared.version, prepared.expireTime);
+  return inserted;
+};
+
 /** To be called with the secret locked. Throws Overtaken if it has to be prepared again. */
 export const storeVersion = async (tx: Transaction, secret: SecretRow, prepared: Prepared): Promise<VersionRow> => {
   if (secret.latest_version + 1 !== prepared.version) throw new Overtaken('other writers were adding versions to this secret');
   assertKeyInUse(secret, prepared.wrappedDek);
-  const { instance_uid: instanceUid, secret_uid: secretUid } = secret;
-  const inserted = await insertVersion(tx, { ...prepared, instanceUid, secretUid });
+  const inserted = await insertPrepared(tx, secret, prepared);
   setLatestVersion(tx, secret, prepared.version);
-  scheduleExpiry(tx, secret, prepared.version, prepared.expireTime);
   return inserted;
 };

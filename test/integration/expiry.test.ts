@@ -175,6 +175,32 @@ describe('a version that expires', () => {
   });
 });
 
+describe('a repeated request', () => {
+  it('answers as it did, also when the time that it gave has passed', async () => {
+    const { name } = await create();
+    const expiration = { at: at(new Date(Date.now() + 700)) };
+    const add = { parent: name, payload: text('w'), expiration, ...fresh() };
+    const secret = Secret.fromPartial({ expiration: at(new Date(Date.now() + 700)) });
+    const make = { parent: tenant.group, secretId: newId('s'), secret, ...fresh() };
+    const [added, made] = [await secrets.addSecretVersion(add), await secrets.createSecret(make)];
+    await isPast(new Date(Date.now() + 700));
+    expect(await secrets.addSecretVersion(add)).toEqual(added);
+    expect(await secrets.createSecret(make)).toEqual(made);
+  });
+});
+
+describe('an update of the expiration', () => {
+  it('is in the audit log with the new time', async () => {
+    const { name } = await create({ expiration: ttl(60) });
+    const time = new Date(Date.now() + 7_200_000);
+    await update(name, at(time));
+    await vi.waitFor(async () => {
+      const [entry] = await entriesOf(auditor, { resource: name, action: 'secrets.secret.update' });
+      expect(entry?.event?.attributes.get('expireTime')).toBe(time.toISOString());
+    });
+  });
+});
+
 describe('what has expired while its job was lost', () => {
   it('is found by a sweep', async () => {
     const made = await create({ expiration: ttl(2) });

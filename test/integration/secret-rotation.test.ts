@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
+import { Purge_State } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { Secret, type CreateSecretRequest } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import { Generator, Rotation, SecretType, type UserCredentials } from '../../src/gen/strongroom/secrets/v1/secret_types.ts';
 import { entriesOf } from '../support/audit-log.ts';
@@ -11,6 +12,7 @@ import { clientsOf } from '../support/clients.ts';
 import { properRefusalOf } from '../support/refusals.ts';
 import { startReplica } from '../support/replica.ts';
 import { withDatabase } from '../support/stack.ts';
+import { reaches } from '../worker/purges.ts';
 import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 
 const stack = inject('stack');
@@ -152,6 +154,24 @@ describe('an automatic rotation', () => {
       expect(new Set(told.map(({ attributes }) => attributes.get('version'))).size).toBe(told.length);
       expect(told.length).toBeGreaterThan(0);
     }
+  });
+});
+
+describe('secrets that rotate', () => {
+  it('are purged with their group, however often they are due', async () => {
+    const own = await newTenant(operator, { retentionSeconds: 1 });
+    const make = (_: unknown, i: number) =>
+      secrets.createSecret({
+        parent: own.group,
+        secretId: `s-${i}`,
+        secret: Secret.fromPartial({ rotation: every(1) }),
+        generate: bytes,
+        ...fresh(),
+      });
+    await Promise.all(Array.from({ length: 40 }, make));
+    await sleep(1_500);
+    await operator.groups.deleteSecretGroup({ name: own.group, ...fresh() });
+    expect(await reaches(operator, own.groupUid, Purge_State.DONE)).toMatchObject({ secretsRemovedCount: 40n, groupsRemovedCount: 1n });
   });
 });
 

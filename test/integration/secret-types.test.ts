@@ -149,6 +149,8 @@ describe('a generated value', () => {
     expect(await properRefusalOf(create(SecretType.OPAQUE, { payload: text('v'), generate: data }))).toMatchObject({
       fields: ['generate'],
     });
+    const alone = create(SecretType.OPAQUE, { versionExpiration: { at: { $case: 'ttl', value: { seconds: 9n, nanos: 0 } } } });
+    expect(await properRefusalOf(alone)).toMatchObject({ fields: ['version_expiration'] });
     expect(await properRefusalOf(create(SecretType.KEY_VALUE, { generate: data }))).toMatchObject({ fields: ['generate'] });
     expect(await properRefusalOf(create(SecretType.USER_CREDENTIALS, { generate: credentials('') }))).toMatchObject({
       fields: ['generate.user_credentials.username'],

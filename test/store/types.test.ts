@@ -87,6 +87,7 @@ describe('key_value', () => {
 
 describe('user_credentials', () => {
   it('come out as they went in, in any script', () => {
+    expect(parse(user('app', 'x')).bytes).toEqual(Buffer.from('{"password":"x","username":"app"}'));
     for (const given of [user('app', 'correct horse'), user('jürgen@字.example', '\t"\\\u{1f600}')]) expect(back(given)).toEqual(given);
   });
 
@@ -119,6 +120,7 @@ describe('certificate', () => {
     for (const certificateChain of [good().certificateChain, chain.leaf, chain.leaf + chain.intermediate]) {
       const given = bundle({ ...good(), certificateChain });
       expect(back(given)).toEqual(given);
+      expect(parse(given).bytes.toString()).toBe(JSON.stringify({ certificateChain, privateKey: chain.key }));
     }
   });
 

@@ -23,16 +23,17 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
   const path = parseSecret(request.parent, 'parent');
   const { payload, generate: generator } = request;
   if (!payload === !generator) throw invalid('payload', 'is required, or generate in its place');
-  const now = new Date();
-  const given = payload && parsePayload(payload, now);
-  const expireTime = checkVersionExpiration(request.expiration, 'expiration', now, given?.details);
   let prepared: Prepared;
 
   const attempt = () =>
     mutate(store, call, {
       request,
       codec: { request: AddSecretVersionRequest, reply: SecretVersion },
+      // Also what the clock or chance has a say in: a repeated request answers as it did then.
       prepare: async () => {
+        const now = new Date();
+        const given = payload && parsePayload(payload, now);
+        const expireTime = checkVersionExpiration(request.expiration, 'expiration', now, given?.details);
         const row = await loadActiveSecret(store.db.read, path);
         checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
         const made = generator && (await generate(store, row, parseGenerator(row.type, generator, 'generate'), call));
@@ -51,7 +52,7 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
         call.annotate({
           resource: versionName(path, version),
           instanceUid,
-          attributes: { version: String(version), ...expiryFact(expireTime) },
+          attributes: { version: String(version), ...expiryFact(prepared.expireTime) },
         });
         return toVersion(row, inserted);
       },

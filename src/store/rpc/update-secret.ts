@@ -33,15 +33,15 @@ export const updateSecret = (store: Store, request: UpdateSecretRequest, call: C
   const description = checkText(given.description, 'secret.description', 1024);
   const labels = checkLabels(given.labels, 'secret.labels');
   const annotations = checkAnnotations(given.annotations, 'secret.annotations');
-  const now = new Date();
-  const expireTime = namesExpiration(fields) ? checkExpiration(given.expiration, now) : null;
 
   return mutate(store, call, {
     request,
     codec: { request: UpdateSecretRequest, reply: Secret },
     change: async (tx) => {
+      const now = new Date();
       const row = await loadActiveSecret(tx, path, lockSecret);
       checkEtag(given.name, given.etag, row.secret_uid, row.revision);
+      const expireTime = namesExpiration(fields) ? checkExpiration(given.expiration, now) : row.expire_time;
       const expiry = namesExpiration(fields) ? { expireTime: expireTime?.toISOString() ?? '' } : {};
       call.annotate({ instanceUid: row.instance_uid, attributes: { fields: fields.join(','), ...expiry } });
       await update(tx, {
