@@ -13,7 +13,11 @@ const rows = SOURCES.flatMap(rowsOf);
 
 /** By action: the test that finds it in a log. */
 const FOUND_BY: Readonly<Record<string, string>> = {
+  'audit.bundle.read': 'integration/audit-published.test.ts',
   'audit.entry.tail.end': 'integration/audit-auditors.test.ts',
+  'audit.log.mismatch': 'integration/audit-self-check.test.ts',
+  'audit.range.prune': 'integration/audit-retention.test.ts',
+  'audit.witness.alarm': 'integration/audit-published.test.ts',
   'keys.event.overdue': 'integration/key-events.test.ts',
   'keys.importjob.attempt': 'integration/import.test.ts',
   'keys.importjob.expire': 'integration/import-epochs.test.ts',

@@ -45,16 +45,19 @@ const common = (stack: Stack, service: Service) => ({
 });
 
 const keyFile = (name: string): string => join('..', name);
-const [store, keys, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('worker')];
+const [store, keys, audit, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('audit'), spiffeIdOf('worker')];
 const [operator, auditor] = [spiffeIdOf('operator'), spiffeIdOf('auditor')];
 
-const READING = ['ListEntries', 'TailEntries', 'GetLogStatistics', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof'];
+const READING = ['ListEntries', 'TailEntries', 'GetLogStatistics', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof', 'GetConsistencyProof'];
 
 const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   ...common(stack, 'audit'),
   allow: {
-    'strongroom.audit.v1.AuditWriterService': [store, keys, worker],
+    'strongroom.audit.v1.AuditWriterService': [store, keys, audit, worker],
     'strongroom.audit.v1.AuditService': [auditor],
+    'strongroom.audit.v1.AuditAdminService': [operator],
+    'strongroom.audit.v1.AuditAdminService/GetRetentionPolicy': [operator, auditor],
+    'strongroom.audit.v1.AuditAdminService/GetLogStatus': [operator, auditor],
     // Auditors of instances as well; who they are is known from the store's bindings.
     ...Object.fromEntries(READING.map((name) => [`strongroom.audit.v1.AuditService/${name}`, ['*']])),
   },

@@ -1,12 +1,12 @@
 // The store's configuration.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, spiffeIdSchema } from '../kernel/config.ts';
+import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, replicasSchema, spiffeIdSchema } from '../kernel/config.ts';
 
 export const storeConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
   keys: peerSchema,
-  audit: peerSchema,
+  audit: replicasSchema,
   /** Manager of the system, whatever the bindings say: so there is always somebody who can make the first binding. */
   administrators: z.array(spiffeIdSchema).min(1),
   /** 32 random bytes, the same for all replicas: seals page tokens and keys the digests of repeated requests. */

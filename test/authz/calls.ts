@@ -10,6 +10,7 @@ import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import { Generator } from '../../src/gen/strongroom/secrets/v1/secret_types.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
+import { AUDIT_ADMIN_CALLS } from './audit-admin-calls.ts';
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
@@ -198,7 +199,10 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   'AuditService/GetLogStatistics': (as, _, o) => as.auditLog.getLogStatistics({}, o),
   'AuditService/GetEntry': (as, _, o) => as.auditLog.getEntry({ index: 0n }, o),
   'AuditService/GetCheckpoint': (as, _, o) => as.auditLog.getCheckpoint({}, o),
+  'AuditService/GetConsistencyProof': (as, _, o) => as.auditLog.getConsistencyProof({}, o),
+  'AuditService/ExportLog': (as, _, o) => first(as.exportLog({}, o)),
   'AuditService/GetInclusionProof': (as, _, o) => as.auditLog.getInclusionProof({ index: 0n }, o),
+  ...AUDIT_ADMIN_CALLS,
 };
 
 const bindingOn = (scope: string) => Binding.fromPartial({ scope, principal: stranger, role: Role.READER });

@@ -116,13 +116,20 @@ keys.v1.EnvelopeService/RewrapDek                     -        -       -      - 
 keys.v1.EnvelopeService/BatchRewrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -     -
 keys.v1.ScopeService/RotateScopeKey                   -        -       -      -        -   -    -         -       yes   -    -      -     -
 keys.v1.ScopeService/DestroyScopeKeyVersion           -        -       -      -        -   -    -         -       yes   -    -      -     -
-audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    -     -
+audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    yes   -
 audit.v1.AuditService/ListEntries                     -        -       -      -        -   -    -         yes     -     yes  -      -     yes
 audit.v1.AuditService/TailEntries                     -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetLogStatistics                -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetCheckpoint                   -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetInclusionProof               -        -       -      -        -   -    -         yes     -     -    yes    -     yes
+audit.v1.AuditAdminService/EraseFields                yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/GetRetentionPolicy         yes      -       -      -        -   -    -         yes     -     -    -      -     -
+audit.v1.AuditAdminService/SetRetentionPolicy         yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/PruneEntries               yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/GetLogStatus               yes      -       -      -        -   -    -         yes     -     -    -      -     -
+audit.v1.AuditService/GetConsistencyProof             -        -       -      -        -   -    -         yes     -     -    -      -     yes
+audit.v1.AuditService/ExportLog                       -        -       -      -        -   -    -         yes     -     -    -      -     -
 `;
 
 const [header = [], ...lines] = MATRIX.trim()

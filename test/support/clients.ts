@@ -7,6 +7,7 @@ import { addressOf, tlsFilesOf, type Caller, type Service, type Stack } from '..
 import { BadRequest, ErrorInfo, RetryInfo } from '../../src/gen/google/rpc/error_details.ts';
 import { Status } from '../../src/gen/google/rpc/status.ts';
 import { HealthService } from '../../src/gen/grpc/health/v1/health.ts';
+import { AuditAdminServiceService } from '../../src/gen/strongroom/audit/v1/audit_admin_service.ts';
 import { AuditServiceService } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
@@ -137,8 +138,10 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     imports: unary(keys, ImportServiceService),
     scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
+    exportLog: stream(audit, AuditServiceService.exportLog),
     tailEntries: stream(audit, AuditServiceService.tailEntries),
     auditWriter: unary(audit, AuditWriterServiceService),
+    auditAdmin: unary(audit, AuditAdminServiceService),
     health: {
       store: unary(store, HealthService),
       keys: unary(keys, HealthService),
