@@ -37,8 +37,11 @@ const FOUND_BY: Readonly<Record<string, string>> = {
   'secrets.instance.delete': 'integration/reconcile.test.ts',
   'secrets.instance.purge': 'integration/audit-auditors.test.ts',
   'secrets.instance.purge.start': 'integration/audit-auditors.test.ts',
+  'secrets.secret.expire': 'integration/expiry.test.ts',
   'secrets.secret.purge': 'integration/purge.test.ts',
   'secrets.secret.purge.start': 'integration/purge.test.ts',
+  'secrets.secret.rotate.scheduled': 'integration/secret-rotation.test.ts',
+  'secrets.version.expire': 'integration/expiry.test.ts',
   'secrets.version.purge': 'integration/retention.test.ts',
   'secrets.version.purge.start': 'integration/retention.test.ts',
 };

@@ -99,7 +99,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
-const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Hold', 'Purge'];
+const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'SecretRotation', 'Binding', 'Hold', 'Purge'];
 
 const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   ...common(stack, 'store'),
@@ -113,6 +113,7 @@ const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   retention: { default: '3s', minimum: '1s', maximum: '90d' },
   rekeyAfterPurge: null,
   rekeyKeepFor: '0s',
+  rotationMinimum: '1s',
 });
 
 const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({

@@ -14,6 +14,7 @@ export const FACTS = {
   effect: 'what the hold prevents',
   endIndex: 'index after the last entry that it is about',
   event: 'name of the key event',
+  expireTime: 'when it is erased by itself; empty if it is not any more',
   fields: 'the fields that were changed or erased, never their values',
   force: 'that the root key was in use, and was to be deleted all the same',
   grant: 'UUID of the grant',

@@ -57,6 +57,12 @@ export const metrics = {
     name: 'strongroom_purge_lag_seconds',
     help: 'For how long the oldest purge that is due and not begun has been due',
   }),
+  expiryLag: new Gauge({
+    name: 'strongroom_expiry_lag_seconds',
+    help: 'For how long the oldest expired secret or version, which no purge has been scheduled for, has been expired',
+  }),
+  expired: new Counter({ name: 'strongroom_expired_total', help: 'Secrets and versions that have expired' }),
+  rotationLag: new Gauge({ name: 'strongroom_rotation_lag_seconds', help: 'For how long the oldest rotation has been due' }),
   purges: new Counter({ name: 'strongroom_purges_total', help: 'Purges, by result', labelNames: ['result'] }),
 };
 

@@ -19,4 +19,6 @@ export const storeConfig = z.strictObject({
   rekeyAfterPurge: durationSchema.nullable().default(30 * 86_400_000),
   /** How long the old version is kept when all have moved, for backups of the store that may have to be restored; a request can say otherwise. */
   rekeyKeepFor: durationSchema.default(7 * 86_400_000),
+  /** The shortest interval at which a secret may be rotated. */
+  rotationMinimum: durationSchema.refine((ms) => ms >= 1_000, 'must be at least 1s').default(3_600_000),
 });
