@@ -1,7 +1,8 @@
 // Makes values that nobody has seen: nothing of them leaves this process but sealed, until somebody who may reads them.
-import { notFound } from '../kernel/errors.ts';
+import { AppError, notFound } from '../kernel/errors.ts';
 import type { Caller } from './envelope.ts';
 import { assertUnexpired } from './expiration.ts';
+import { Overtaken } from './key-version.ts';
 import { pathOf } from './messages.ts';
 import { versionName } from './names.ts';
 import { corrupted, valueOf, type Value } from './payload.ts';
@@ -24,7 +25,11 @@ const openNewest = async ({ db, envelope }: Opener, secret: SecretRow, caller: C
   const { wrapped_dek: wrappedDek, sealed } = stored;
   if (!wrappedDek || !sealed) throw corrupted();
   const place = { instanceUid: stored.instance_uid, groupUid: stored.group_uid, secretUid: stored.secret_uid, version };
-  return envelope.open(place, { wrappedDek, sealed }, caller);
+  return envelope.open(place, { wrappedDek, sealed }, caller).catch((error: unknown) => {
+    const replaced = error instanceof AppError && error.reason === 'SCOPE_KEY_VERSION_DESTROYED';
+    // The row has a fresh wrap by now.
+    throw replaced ? new Overtaken('the key of the group was replaced') : error;
+  });
 };
 
 /** To be wiped by who asked for it. */
