@@ -2,6 +2,7 @@
 // action's entries carry those that its row lists, and no other. Pure.
 export const FACTS = {
   absorbedBy: 'the purge that this one went on in',
+  alias: 'the other name of a version',
   attemptsLeft: 'how often the import job can still be tried',
   bodyDays: 'for how many days bodies of entries are kept from now on, 0 for ever',
   bodyDaysBefore: 'for how many days they were kept before',
@@ -43,6 +44,7 @@ export const FACTS = {
   target: 'UUID of the scope that a DEK was moved to',
   validateOnly: 'that nothing was changed, and only looked what would be',
   version: 'version number',
+  versionBefore: 'the version that the alias was on before',
   wait: 'how long until the root key is destroyed',
   what: 'what it is, in words',
 } as const;

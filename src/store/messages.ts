@@ -11,6 +11,7 @@ import {
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { etagOf } from '../kernel/etag.ts';
+import { aliasesOf } from './aliases.ts';
 import { EFFECTS } from './hold.ts';
 import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
@@ -98,6 +99,7 @@ export const toSecret = (row: ShownSecret): Secret => ({
   labels: mapOf(row.labels),
   annotations: mapOf(row.annotations),
   latestVersion: row.latest_version,
+  versionAliases: new Map(Object.entries(row.version_aliases)),
   etag: etagOf(row.secret_uid, row.revision),
   ...times(row),
 });
@@ -109,6 +111,7 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   kind: KINDS[row.kind],
   clientSpecifiedCrc32c: row.client_specified_crc32c,
   etag: etagOf(secret.secret_uid, row.revision),
+  aliases: aliasesOf(secret, row.version),
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,

@@ -15,11 +15,12 @@ export interface SecretPath extends GroupPath {
   secret: ResourceId;
 }
 export interface VersionPath extends SecretPath {
-  version: number | 'latest' | 'previous';
+  /** Its number, or what it is called. */
+  version: number | ResourceId;
 }
 
 const ID = '[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?';
-const VERSION = 'latest|previous|[1-9][0-9]{0,8}';
+const VERSION = `[1-9][0-9]{0,8}|${ID}`;
 const INSTANCE = new RegExp(`^instances/(${ID})$`);
 const GROUP = new RegExp(`^instances/(${ID})/groups/(${ID})$`);
 const SECRET = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})$`);
@@ -63,9 +64,9 @@ export const parseSecret = (text: string, field = 'name'): SecretPath => {
 };
 
 export const parseVersion = (text: string, field = 'name'): VersionPath => {
-  const shape = 'instances/{instance}/groups/{group}/secrets/{secret}/versions/{version}, version a number, latest or previous';
-  const [instance, group, secret, version] = match(SECRET_VERSION, text, field, shape) as [ResourceId, ResourceId, ResourceId, string];
-  return { instance, group, secret, version: version === 'latest' || version === 'previous' ? version : Number(version) };
+  const shape = 'instances/{instance}/groups/{group}/secrets/{secret}/versions/{version}, version a number or an alias';
+  const [instance, group, secret, version] = match(SECRET_VERSION, text, field, shape) as [ResourceId, ResourceId, ResourceId, ResourceId];
+  return { instance, group, secret, version: /^[1-9]/.test(version) ? Number(version) : version };
 };
 
 /** An instance, a group or a secret: what can be held, and what is deleted softly. */

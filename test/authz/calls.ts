@@ -14,6 +14,7 @@ import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
+import { prepareVersions, VERSION_CALLS } from './version-calls.ts';
 
 export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
   secret: string;
@@ -54,6 +55,7 @@ export const makeTargets = async (
 
   const [secret, doomedSecret, deletedSecret] = [await newSecret('kept'), await newSecret('doomed'), await newSecret('deleted')];
   await app.secrets.addSecretVersion({ parent: secret, payload: text('another'), ...fresh() });
+  await prepareVersions(app, secret);
   const [doomedGroup, deletedGroup] = [await newGroup('doomed'), await newGroup('deleted')];
   const rekeyed = await newGroup('rekeyed');
   await operator.groups.rotateSecretGroupKey({ name: rekeyed, ...fresh() });
@@ -110,6 +112,7 @@ const event = (): Event =>
 /** By service and method. */
 export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
+  ...VERSION_CALLS,
   ...KEY_CALLS,
   ...REGISTRATION_CALLS,
   ...IMPORT_CALLS,

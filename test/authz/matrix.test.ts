@@ -50,6 +50,8 @@ secrets.v1.SecretService/EnableSecretVersion          yes      yes     -      - 
 secrets.v1.SecretService/DisableSecretVersion         yes      yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretService/DestroySecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretService/RestoreSecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.SecretVersionAliasService/SetVersionAlias    yes    yes     -      -        yes -    -         -       -     -    -      -     -
+secrets.v1.SecretVersionAliasService/DeleteVersionAlias yes    yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      yes      yes -    -         -       -     -    -      -     -
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -     -

@@ -25,6 +25,7 @@ import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/inst
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
+import { SecretVersionAliasServiceService } from '../../src/gen/strongroom/secrets/v1/secret_version_alias_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
 import { secureContext } from '../../src/kernel/tls.ts';
@@ -119,6 +120,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     groups: unary(store, SecretGroupServiceService),
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
+    aliases: unary(store, SecretVersionAliasServiceService),
     bindings: unary(store, BindingServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),

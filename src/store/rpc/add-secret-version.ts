@@ -1,5 +1,5 @@
 import { AddSecretVersionRequest, SecretVersion } from '../../gen/strongroom/secrets/v1/secret_service.ts';
-import { invalid } from '../../kernel/errors.ts';
+import { etagMismatch, invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import type { Sealed } from '../envelope.ts';
 import { assertKeyInUse, Overtaken, untilInTime } from '../key-version.ts';
@@ -9,7 +9,7 @@ import { mutate } from '../mutation.ts';
 import { parseSecret, versionName } from '../names.ts';
 import { parsePayload } from '../payload.ts';
 import { insertVersion } from '../sql/secret-versions.ts';
-import { lockSecret, setLatestVersion } from '../sql/secrets.ts';
+import { lockSecret, setLatestVersion, type SecretRow } from '../sql/secrets.ts';
 import { checkEtag } from '../../kernel/etag.ts';
 import type { Store } from '../store.ts';
 
@@ -21,6 +21,11 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
   const path = parseSecret(request.parent, 'parent');
   if (!request.payload) throw invalid('payload', 'is required');
   const value = parsePayload(request.payload);
+  const { etag, expectedLatestVersion: expected } = request;
+  const check = (row: SecretRow): void => {
+    checkEtag(request.parent, etag, row.secret_uid, row.revision);
+    if (expected !== undefined && expected !== row.latest_version) throw etagMismatch(`latest version of ${request.parent}`);
+  };
   let version = 0;
   let sealed: Sealed | undefined;
 
@@ -30,7 +35,7 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
       codec: { request: AddSecretVersionRequest, reply: SecretVersion },
       prepare: async () => {
         const row = await loadActiveSecret(store.db.read, path);
-        checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
+        check(row);
         version = row.latest_version + 1;
         sealed = await store.envelope.seal(
           { instanceUid: row.instance_uid, groupUid: row.group_uid, secretUid: row.secret_uid, version },
@@ -40,14 +45,14 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
       },
       change: async (tx) => {
         const row = await loadActiveSecret(tx, path, lockSecret);
-        checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
+        check(row);
         if (row.latest_version + 1 !== version || !sealed) throw new Overtaken('other writers were adding versions to this secret');
         assertKeyInUse(row, sealed.wrappedDek);
         const { instance_uid: instanceUid, secret_uid: secretUid } = row;
         const inserted = await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version, sizeBytes: value.bytes.length });
         setLatestVersion(tx, row, version);
         call.annotate({ resource: versionName(path, version), instanceUid, attributes: { version: String(version) } });
-        return toVersion(row, inserted);
+        return toVersion({ ...row, latest_version: version }, inserted);
       },
     });
 

@@ -1,5 +1,6 @@
 // Table `secret_versions`.
 import type { Queryable } from '../../kernel/db.ts';
+import { BACK } from '../aliases.ts';
 import type { Kind } from '../payload.ts';
 import type { VersionPath } from '../names.ts';
 import type { State, VersionState } from '../state.ts';
@@ -35,21 +36,20 @@ export interface StoredVersion {
   sealed: Buffer | null;
 }
 
+/** One of three: the number, how far to count back from the newest, or an alias of the secret's own. */
+const whichOf = ({ version }: VersionPath): [number | null, number | null, string | null] => {
+  if (typeof version === 'number') return [version, null, null];
+  return Object.hasOwn(BACK, version) ? [null, BACK[version]!, null] : [null, null, version];
+};
+
 export const selectStored = async (db: Queryable, path: VersionPath): Promise<StoredVersion | undefined> => {
-  // $4 counts back from the newest version for an alias; $5 is the number otherwise.
   const text = `select i.instance_uid, i.state as instance_state, g.group_uid, g.state as group_state, s.secret_uid, s.state as secret_state,
       v.version, v.state, v.kind, v.crc32c, v.wrapped_dek, v.sealed
     from instances i join secret_groups g using (instance_uid) join secrets s using (instance_uid, group_uid)
     left join secret_versions v on v.instance_uid = s.instance_uid and v.secret_uid = s.secret_uid
-      and v.version = coalesce($5::int, s.latest_version - $4::int)
+      and v.version = coalesce($4::int, s.latest_version - $5::int, (s.version_aliases ->> $6)::int)
     where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3`;
-  const values = [
-    path.instance,
-    path.group,
-    path.secret,
-    path.version === 'previous' ? 1 : 0,
-    typeof path.version === 'number' ? path.version : null,
-  ];
+  const values = [path.instance, path.group, path.secret, ...whichOf(path)];
   return (await db.query<StoredVersion>({ name: 'store.selectStored', text, values }))[0];
 };
 

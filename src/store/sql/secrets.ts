@@ -23,12 +23,14 @@ export interface SecretRow extends Lifecycle {
   labels: Record<string, string>;
   annotations: Record<string, string>;
   latest_version: number;
+  /** Numbers by alias. */
+  version_aliases: Record<string, number>;
 }
 
 const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
   coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
   coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
-  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
+  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.version_aliases, s.revision, s.create_time, s.update_time,
   s.delete_time, s.purge_time`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
@@ -71,7 +73,8 @@ export interface NewSecret {
   latestVersion: number;
 }
 
-type Made = Lifecycle & Pick<SecretRow, 'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version'>;
+type Made = Lifecycle &
+  Pick<SecretRow, 'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version' | 'version_aliases'>;
 /** With the names above it: what is shown of a secret. */
 export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
 
@@ -79,7 +82,7 @@ export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
 export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | undefined> => {
   const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version)
     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (instance_uid, group_uid, secret_id) do nothing
-    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, revision, create_time, update_time, delete_time, purge_time`;
+    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, version_aliases, revision, create_time, update_time, delete_time, purge_time`;
   const values = [s.instanceUid, s.secretUid, s.groupUid, s.secretId, s.description, s.labels, s.annotations, s.latestVersion];
   return (await tx.query<Made>({ name: 'store.insertSecret', text, values }))[0];
 };
@@ -95,6 +98,11 @@ export const updateSecret = async (tx: Queryable, s: Key & Pick<SecretRow, 'desc
 export const setLatestVersion = (tx: Transaction, s: Key, version: number): void => {
   const text = `update secrets set latest_version = $3, revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
   tx.send({ name: 'store.setLatestVersion', text, values: [s.instance_uid, s.secret_uid, version] });
+};
+
+export const setVersionAliases = async (tx: Queryable, s: Key & Pick<SecretRow, 'version_aliases'>): Promise<void> => {
+  const text = `update secrets set version_aliases = $3, revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
+  await tx.query({ name: 'store.setVersionAliases', text, values: [s.instance_uid, s.secret_uid, s.version_aliases] });
 };
 
 export const markSecretDeleted = async (tx: Queryable, s: Key & Pick<SecretRow, 'retention_seconds'>): Promise<void> => {
