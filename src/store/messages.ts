@@ -112,6 +112,7 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   clientSpecifiedCrc32c: row.client_specified_crc32c,
   etag: etagOf(secret.secret_uid, row.revision),
   aliases: aliasesOf(secret, row.version),
+  copiedFromVersion: row.copied_from ?? 0,
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,

@@ -28,6 +28,7 @@ import { listBindings } from './rpc/list-bindings.ts';
 import { listInstances } from './rpc/list-instances.ts';
 import { listSecretVersions } from './rpc/list-secret-versions.ts';
 import { listSecrets } from './rpc/list-secrets.ts';
+import { rollbackSecret } from './rpc/rollback-secret.ts';
 import { restoreSecretVersion } from './rpc/restore-secret-version.ts';
 import { undeleteInstance } from './rpc/undelete-instance.ts';
 import { undeleteSecret } from './rpc/undelete-secret.ts';
@@ -150,12 +151,21 @@ export const registrations = (store: Store): Registration[] => {
       },
       addSecretVersion: {
         action: 'secrets.version.create',
-        resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent')),
+        resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent'), r.onlyIfChanged ? 'access' : undefined),
         audit: 'write',
-        facts: ['version'],
+        facts: ['version', 'unchanged'],
         data: true,
         limits: payload,
         handler: run(addSecretVersion),
+      },
+      rollbackSecret: {
+        action: 'secrets.secret.rollback',
+        resource: (r) => on('write', r.name, parseSecret),
+        audit: 'write',
+        facts: ['version', 'copiedFrom'],
+        data: true,
+        limits: metadata,
+        handler: run(rollbackSecret),
       },
       getSecretVersion: {
         action: 'secrets.version.read',

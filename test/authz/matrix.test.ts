@@ -44,6 +44,7 @@ secrets.v1.SecretService/UpdateSecret                 yes      yes     -      - 
 secrets.v1.SecretService/DeleteSecret                 yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretService/UndeleteSecret               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretService/AddSecretVersion             yes      yes     -      -        yes -    -         -       -     -    -      -     -
+secrets.v1.SecretService/RollbackSecret               yes      yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretService/GetSecretVersion             yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
 secrets.v1.SecretService/ListSecretVersions           yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
 secrets.v1.SecretService/EnableSecretVersion          yes      yes     -      -        yes -    -         -       -     -    -      -     -

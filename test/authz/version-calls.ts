@@ -10,6 +10,7 @@ export const prepareVersions = async (as: Clients, secret: string): Promise<void
 type MakeCall = (as: Clients, on: { secret: string }, options: Options) => Promise<unknown>;
 
 export const VERSION_CALLS: Readonly<Record<string, MakeCall>> = {
+  'SecretService/RollbackSecret': (as, on, o) => as.secrets.rollbackSecret({ name: on.secret, version: 1, ...fresh() }, o),
   'SecretVersionAliasService/SetVersionAlias': (as, on, o) =>
     as.aliases.setVersionAlias({ name: on.secret, alias: 'stable', version: 1, ...fresh() }, o),
   'SecretVersionAliasService/DeleteVersionAlias': (as, on, o) =>

@@ -95,6 +95,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     const parent = await newSecret();
     return (once, o) => secrets.addSecretVersion({ parent, payload: text('next'), ...once }, o);
   },
+  'SecretService/RollbackSecret': async () => {
+    const name = await newSecret();
+    return (once, o) => secrets.rollbackSecret({ name, version: 1, ...once }, o);
+  },
   'SecretService/EnableSecretVersion': async () => {
     const name = `${await newSecret()}/versions/1`;
     await secrets.disableSecretVersion({ name, ...fresh() });
@@ -173,6 +177,15 @@ describe('a change that is asked for again under its request id', () => {
     expect(
       told.filter(({ outcome, attributes }) => outcome === SUCCESS && attributes.get('replay') === 'true').length,
     ).toBeGreaterThanOrEqual(5);
+  });
+
+  it('a hundred times at once has one effect, and a hundred equal answers', async () => {
+    const [parent, once] = [await newSecret(), fresh()];
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => secrets.addSecretVersion({ parent, payload: text('next'), ...once }, { timeoutMs: 20_000 })),
+    );
+    expect(new Set(answers.map(({ name }) => name))).toEqual(new Set([`${parent}/versions/2`]));
+    expect((await secrets.listSecretVersions({ parent })).secretVersions).toHaveLength(2);
   });
 
   it('that was refused is tried again: a refusal is not kept', async () => {

@@ -1,17 +1,33 @@
 import { AddSecretVersionRequest, SecretVersion } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import { etagMismatch, invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
-import type { Sealed } from '../envelope.ts';
-import { assertKeyInUse, Overtaken, untilInTime } from '../key-version.ts';
-import { loadActiveSecret } from '../load.ts';
+import { Overtaken, untilInTime } from '../key-version.ts';
+import { loadActiveSecret, loadVersion } from '../load.ts';
 import { toVersion } from '../messages.ts';
 import { mutate } from '../mutation.ts';
-import { parseSecret, versionName } from '../names.ts';
+import { parseSecret, versionName, type SecretPath } from '../names.ts';
+import { prepareVersion, storeVersion, type Prepared } from '../new-version.ts';
 import { parsePayload } from '../payload.ts';
-import { insertVersion } from '../sql/secret-versions.ts';
-import { lockSecret, setLatestVersion, type SecretRow } from '../sql/secrets.ts';
+import { lockSecret, type SecretRow } from '../sql/secrets.ts';
 import { checkEtag } from '../../kernel/etag.ts';
+import type { Queryable } from '../../kernel/db.ts';
 import type { Store } from '../store.ts';
+import { isNewest } from '../stored-value.ts';
+
+const load = async (db: Queryable, path: SecretPath, request: AddSecretVersionRequest, select?: typeof lockSecret): Promise<SecretRow> => {
+  const row = await loadActiveSecret(db, path, select);
+  const { parent, etag, expectedLatestVersion: expected } = request;
+  checkEtag(parent, etag, row.secret_uid, row.revision);
+  if (expected !== undefined && expected !== row.latest_version) throw etagMismatch(`latest version of ${parent}`);
+  return row;
+};
+
+/** The newest version, which was found to have the value already, if that can still be said. */
+const loadNewest = async (tx: Queryable, path: SecretPath, row: SecretRow, version: number) => {
+  const newest = row.latest_version === version ? await loadVersion(tx, { ...path, version }, row) : undefined;
+  if (newest?.state !== 'ENABLED') throw new Overtaken('others were changing versions of this secret');
+  return newest;
+};
 
 /**
  * The version's number is bound into its ciphertext, so it is sealed for the number that is next now; if another writer
@@ -21,38 +37,27 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
   const path = parseSecret(request.parent, 'parent');
   if (!request.payload) throw invalid('payload', 'is required');
   const value = parsePayload(request.payload);
-  const { etag, expectedLatestVersion: expected } = request;
-  const check = (row: SecretRow): void => {
-    checkEtag(request.parent, etag, row.secret_uid, row.revision);
-    if (expected !== undefined && expected !== row.latest_version) throw etagMismatch(`latest version of ${request.parent}`);
-  };
-  let version = 0;
-  let sealed: Sealed | undefined;
+  /** Undefined: the newest version, this one, has the value already. */
+  let prepared: Prepared | undefined;
+  let newest = 0;
 
   const attempt = () =>
     mutate(store, call, {
       request,
       codec: { request: AddSecretVersionRequest, reply: SecretVersion },
       prepare: async () => {
-        const row = await loadActiveSecret(store.db.read, path);
-        check(row);
-        version = row.latest_version + 1;
-        sealed = await store.envelope.seal(
-          { instanceUid: row.instance_uid, groupUid: row.group_uid, secretUid: row.secret_uid, version },
-          value.bytes,
-          call,
-        );
+        const row = await load(store.db.read, path, request);
+        const unchanged = request.onlyIfChanged && (await isNewest(store, row, value, call));
+        newest = row.latest_version;
+        prepared = unchanged ? undefined : await prepareVersion(store.envelope, row, value, call);
       },
       change: async (tx) => {
-        const row = await loadActiveSecret(tx, path, lockSecret);
-        check(row);
-        if (row.latest_version + 1 !== version || !sealed) throw new Overtaken('other writers were adding versions to this secret');
-        assertKeyInUse(row, sealed.wrappedDek);
-        const { instance_uid: instanceUid, secret_uid: secretUid } = row;
-        const inserted = await insertVersion(tx, { ...value, ...sealed, instanceUid, secretUid, version, sizeBytes: value.bytes.length });
-        setLatestVersion(tx, row, version);
-        call.annotate({ resource: versionName(path, version), instanceUid, attributes: { version: String(version) } });
-        return toVersion({ ...row, latest_version: version }, inserted);
+        const row = await load(tx, path, request, lockSecret);
+        const kept = prepared ? await storeVersion(tx, row, prepared) : await loadNewest(tx, path, row, newest);
+        const { version } = kept;
+        const attributes = { version: String(version), ...(prepared ? {} : { unchanged: 'true' }) };
+        call.annotate({ resource: versionName(path, version), instanceUid: row.instance_uid, attributes });
+        return toVersion({ ...row, latest_version: version }, kept);
       },
     });
 

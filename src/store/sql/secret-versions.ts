@@ -11,6 +11,8 @@ export interface VersionRow {
   kind: Kind;
   size_bytes: number;
   client_specified_crc32c: boolean;
+  /** The version that a rollback copied. */
+  copied_from: number | null;
   revision: bigint;
   create_time: Date;
   destroy_time: Date | null;
@@ -18,7 +20,7 @@ export interface VersionRow {
 }
 
 const COLUMNS =
-  'v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.revision, v.create_time, v.destroy_time, v.purge_time';
+  'v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.copied_from, v.revision, v.create_time, v.destroy_time, v.purge_time';
 
 /** A version with its ciphertext, and all that decides whether it may be opened: one statement on the hot path. */
 export interface StoredVersion {
@@ -32,6 +34,7 @@ export interface StoredVersion {
   state: VersionState;
   kind: Kind;
   crc32c: bigint;
+  client_specified_crc32c: boolean;
   wrapped_dek: Buffer | null;
   sealed: Buffer | null;
 }
@@ -44,7 +47,7 @@ const whichOf = ({ version }: VersionPath): [number | null, number | null, strin
 
 export const selectStored = async (db: Queryable, path: VersionPath): Promise<StoredVersion | undefined> => {
   const text = `select i.instance_uid, i.state as instance_state, g.group_uid, g.state as group_state, s.secret_uid, s.state as secret_state,
-      v.version, v.state, v.kind, v.crc32c, v.wrapped_dek, v.sealed
+      v.version, v.state, v.kind, v.crc32c, v.client_specified_crc32c, v.wrapped_dek, v.sealed
     from instances i join secret_groups g using (instance_uid) join secrets s using (instance_uid, group_uid)
     left join secret_versions v on v.instance_uid = s.instance_uid and v.secret_uid = s.secret_uid
       and v.version = coalesce($4::int, s.latest_version - $5::int, (s.version_aliases ->> $6)::int)
@@ -78,14 +81,16 @@ export interface NewVersion {
   sizeBytes: number;
   crc32c: number;
   clientSpecifiedCrc32c: boolean;
+  copiedFrom?: number;
   wrappedDek: Buffer;
   sealed: Buffer;
 }
 
 export const insertVersion = async (tx: Queryable, v: NewVersion): Promise<VersionRow> => {
-  const text = `insert into secret_versions as v (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${COLUMNS}`;
-  const values = [v.instanceUid, v.secretUid, v.version, v.kind, v.sizeBytes, v.crc32c, v.clientSpecifiedCrc32c, v.wrappedDek, v.sealed];
+  const text = `insert into secret_versions as v (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed,
+      copied_from) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning ${COLUMNS}`;
+  const { instanceUid, secretUid, version, kind, sizeBytes, crc32c, clientSpecifiedCrc32c, wrappedDek, sealed, copiedFrom } = v;
+  const values = [instanceUid, secretUid, version, kind, sizeBytes, crc32c, clientSpecifiedCrc32c, wrappedDek, sealed, copiedFrom];
   return (await tx.query<VersionRow>({ name: 'store.insertVersion', text, values }))[0]!;
 };
 
