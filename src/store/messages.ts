@@ -9,13 +9,14 @@ import {
   SecretGroupKeyRotation,
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
+import type { SecretLock } from '../gen/strongroom/secrets/v1/secret_lock_service.ts';
 import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { etagOf } from '../kernel/etag.ts';
 import { aliasesOf } from './aliases.ts';
 import { EFFECTS } from './hold.ts';
 import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
-import { groupName, holdName, instanceName, secretName, versionName } from './names.ts';
+import { groupName, holdName, lockName, instanceName, secretName, versionName } from './names.ts';
 import { KINDS } from './payload.ts';
 import type { BindingRow } from './sql/bindings.ts';
 import type { HoldRow } from './sql/holds.ts';
@@ -25,6 +26,7 @@ import type { RekeyRow } from './sql/rekeys.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow, ShownSecret } from './sql/secrets.ts';
+import type { LockRow } from './sql/version-locks.ts';
 import { type Lifecycle } from './state.ts';
 
 // What comes from the database was parsed on its way in.
@@ -156,6 +158,15 @@ export const toQueueStatus = (row: QueueRow): QueueStatus => ({
   failedCount: row.failed,
   activeCount: row.active,
   lag: durationOf(Math.floor(row.lag_seconds)),
+});
+
+export const toLock = (secret: SecretRow, row: LockRow): SecretLock => ({
+  name: lockName(versionName(pathOf(secret), row.version), row.lock_id),
+  description: row.description,
+  attributes: mapOf(row.attributes),
+  rotationGuard: row.rotation_guard,
+  createdBy: row.created_by,
+  createTime: row.create_time,
 });
 
 export const toHold = (row: HoldRow): Hold => ({

@@ -26,12 +26,13 @@ const GROUP = new RegExp(`^instances/(${ID})/groups/(${ID})$`);
 const SECRET = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})$`);
 const SECRET_VERSION = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})/versions/(${VERSION})$`);
 const HOLD = new RegExp(`^(.+)/holds/(${ID})$`);
+const LOCK = new RegExp(`^(.+)/locks/(${ID})$`);
 const KEY_ID = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const ROOT_KEY = new RegExp(`^keyRings/(?!provider/)${KEY_ID}/keys/${KEY_ID}$`);
 const ONLY_ID = new RegExp(`^${ID}$`);
 
 const match = (pattern: RegExp, text: string, field: string, shape: string): ResourceId[] => {
-  const found = text.length <= 300 ? pattern.exec(text) : null;
+  const found = text.length <= 360 ? pattern.exec(text) : null;
   if (!found)
     throw invalid(field, `must be ${shape}, each ID 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter`, 'MALFORMED_NAME');
   return found.slice(1) as ResourceId[];
@@ -101,6 +102,12 @@ export const parseRootKey = (text: string, field: string): string => {
   return text;
 };
 
+/** The lock of a version, which is given by its number. */
+export const parseLock = (text: string): { version: VersionPath & { version: number }; lock: ResourceId } => {
+  const [version, lock] = match(LOCK, text, 'name', '{version}/locks/{lock}') as [string, ResourceId];
+  return { version: parseNumberedVersion(version), lock };
+};
+
 export const instanceName = (p: InstancePath): string => `instances/${p.instance}`;
 export const groupName = (p: GroupPath): string => `${instanceName(p)}/groups/${p.group}`;
 export const secretName = (p: SecretPath): string => `${groupName(p)}/secrets/${p.secret}`;
@@ -110,6 +117,7 @@ export const resourceName = (p: ResourcePath): string => {
   if ('secret' in p) return secretName(p);
   return 'group' in p ? groupName(p) : instanceName(p);
 };
+export const lockName = (version: string, lock: string): string => `${version}/locks/${lock}`;
 export const holdName = (resource: string, hold: string): string => `${resource}/holds/${hold}`;
 
 const PURGE = /^purges\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;

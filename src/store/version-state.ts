@@ -1,6 +1,6 @@
 // What enabling, disabling, destroying and restoring a version share: load under lock, check, change, answer.
 import { SecretVersion } from '../gen/strongroom/secrets/v1/secret_service.ts';
-import type { Queryable } from '../kernel/db.ts';
+import type { Transaction } from '../kernel/db.ts';
 import type { Call } from '../kernel/table.ts';
 import { loadActiveSecret, loadVersion } from './load.ts';
 import { toVersion } from './messages.ts';
@@ -22,7 +22,7 @@ export const changeVersion = <Request extends VersionRequest>(
   call: Call,
   request: Request,
   codec: Codec<Request>,
-  change: (tx: Queryable, secret: SecretRow, version: VersionRow, name: string) => Promise<VersionRow>,
+  change: (tx: Transaction, secret: SecretRow, version: VersionRow, name: string) => Promise<VersionRow>,
 ): Promise<SecretVersion> => {
   const path = parseVersion(request.name);
   return mutate(store, call, {

@@ -53,6 +53,10 @@ secrets.v1.SecretService/DestroySecretVersion         yes      yes     -      - 
 secrets.v1.SecretService/RestoreSecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretVersionAliasService/SetVersionAlias    yes    yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretVersionAliasService/DeleteVersionAlias yes    yes     -      -        yes -    -         -       -     -    -      -     -
+secrets.v1.SecretLockService/CreateSecretLock         yes      yes     -      -        yes -    -         -       -     -    -      -     -
+secrets.v1.SecretLockService/ListSecretLocks          yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
+secrets.v1.SecretLockService/DeleteSecretLock         yes      yes     -      -        yes -    -         -       -     -    -      -     -
+secrets.v1.SecretLockService/DeleteSecretLocks        yes      yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      yes      yes -    -         -       -     -    -      -     -
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -     -

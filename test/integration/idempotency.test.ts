@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => [operator, auditor].forEach((clients) => clients[Symbol.dispose]()));
 
-const { instances, groups, secrets, aliases, bindings, holds, purges } = operator;
+const { instances, groups, secrets, aliases, locks, bindings, holds, purges } = operator;
 const newGroup = async () => (await groups.createSecretGroup({ parent: tenant.instance, secretGroupId: newId('g'), ...fresh() })).name;
 const newSecret = async () =>
   (await secrets.createSecret({ parent: tenant.group, secretId: newId('s'), payload: text('v'), ...fresh() })).name;
@@ -127,6 +127,19 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     const name = await newSecret();
     await aliases.setVersionAlias({ name, alias: 'stable', version: 1, ...fresh() });
     return (once, o) => aliases.deleteVersionAlias({ name, alias: 'stable', ...once }, o);
+  },
+  'SecretLockService/CreateSecretLock': async () => {
+    const parent = `${await newSecret()}/versions/latest`;
+    return (once, o) => locks.createSecretLock({ parent, lockId: 'app', ...once }, o);
+  },
+  'SecretLockService/DeleteSecretLock': async () => {
+    const { name } = await locks.createSecretLock({ parent: `${await newSecret()}/versions/1`, lockId: 'app', ...fresh() });
+    return (once, o) => locks.deleteSecretLock({ name, ...once }, o);
+  },
+  'SecretLockService/DeleteSecretLocks': async () => {
+    const parent = await newSecret();
+    await locks.createSecretLock({ parent: `${parent}/versions/1`, lockId: 'app', ...fresh() });
+    return (once, o) => locks.deleteSecretLocks({ parent, lockIdPattern: '*', ...once }, o);
   },
   'HoldService/CreateHold': async () => {
     const parent = await newSecret();

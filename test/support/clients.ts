@@ -25,6 +25,7 @@ import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/inst
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
+import { SecretLockServiceService } from '../../src/gen/strongroom/secrets/v1/secret_lock_service.ts';
 import { SecretVersionAliasServiceService } from '../../src/gen/strongroom/secrets/v1/secret_version_alias_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
@@ -121,6 +122,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
     aliases: unary(store, SecretVersionAliasServiceService),
+    locks: unary(store, SecretLockServiceService),
     bindings: unary(store, BindingServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),

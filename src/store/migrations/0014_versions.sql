@@ -7,3 +7,21 @@ alter table secrets
 alter table secret_versions
   -- The version whose value it was made with, by a rollback.
   add column copied_from int;
+
+-- Who uses which version. They go with their secret, which cannot be deleted while there are any.
+create table version_locks (
+  instance_uid uuid not null,
+  secret_uid uuid not null,
+  version int not null,
+  lock_id text not null,
+  description text not null,
+  attributes jsonb not null,
+  -- No version is added while it is on one that is not the newest.
+  rotation_guard boolean not null,
+  created_by text not null,
+  create_time timestamptz not null default now(),
+  primary key (instance_uid, secret_uid, version, lock_id),
+  foreign key (instance_uid, secret_uid) references secrets on delete cascade
+);
+grant select, insert, delete on version_locks to store;
+grant select (instance_uid, secret_uid, version) on version_locks to worker;
