@@ -38,6 +38,7 @@ const FOUND_BY: Readonly<Record<string, string>> = {
   'secrets.secret.purge': 'integration/purge.test.ts',
   'secrets.secret.purge.start': 'integration/purge.test.ts',
   'secrets.version.purge': 'integration/retention.test.ts',
+  'secrets.version.trim': 'integration/keep-policy.test.ts',
   'secrets.version.purge.start': 'integration/retention.test.ts',
 };
 

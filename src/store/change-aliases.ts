@@ -8,6 +8,7 @@ import { toSecret } from './messages.ts';
 import { mutate, type Codec } from './mutation.ts';
 import { parseSecret } from './names.ts';
 import { lockSecret, setVersionAliases, type SecretRow } from './sql/secrets.ts';
+import { markTrim } from './sql/trims.ts';
 import type { Store } from './store.ts';
 
 interface AliasRequest {
@@ -32,6 +33,7 @@ export const changeAliases = <Request extends AliasRequest>(
       checkEtag(request.name, request.etag, secret.secret_uid, secret.revision);
       call.annotate({ instanceUid: secret.instance_uid });
       await setVersionAliases(tx, { ...secret, version_aliases: await change(tx, secret) });
+      markTrim(tx, secret);
       return toSecret(await loadSecret(tx, path));
     },
   });

@@ -61,6 +61,9 @@ export const lockPlace = async (tx: Queryable, path: ResourcePath): Promise<Plac
 
 const FORBIDDEN: Readonly<Record<'delete' | 'purge', Effect | undefined>> = { delete: 'DELETE', purge: undefined };
 
+/** A hold that forbids to do this at the place. To be called when the resource is locked. */
+export const findHold = (tx: Queryable, place: Place, what: 'delete' | 'purge') => selectBlocking(tx, place, FORBIDDEN[what]);
+
 /** Throws if a hold, or a lock on a version at the place or on this one, forbids to do this to the resource. To be called when the resource is locked. */
 export const assertNotHeld = async (
   tx: Queryable,
@@ -69,7 +72,7 @@ export const assertNotHeld = async (
   what: 'delete' | 'purge',
   version?: number,
 ): Promise<void> => {
-  const [hold, lock] = await Promise.all([selectBlocking(tx, place, FORBIDDEN[what]), selectLockAt(tx, place, version)]);
+  const [hold, lock] = await Promise.all([findHold(tx, place, what), selectLockAt(tx, place, version)]);
   if (lock) throw locked(name, lock);
   if (!hold) return;
   const by = holdName(hold.resource, hold.hold_id);

@@ -28,6 +28,7 @@ import { purgeLookout, rekeyLookout } from './lookout.ts';
 import { openRekeys } from './rekeys.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
+import { openTrims } from './trims.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -56,6 +57,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const relay = stack.use(openRelay(db, auditor, log));
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
+  stack.use(openTrims({ db, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
 

@@ -14,6 +14,7 @@ import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen
 import { etagOf } from '../kernel/etag.ts';
 import { aliasesOf } from './aliases.ts';
 import { EFFECTS } from './hold.ts';
+import { toKeepPolicy } from './keep-policy.ts';
 import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
 import { groupName, holdName, lockName, instanceName, secretName, versionName } from './names.ts';
@@ -77,6 +78,7 @@ export const toGroup = (row: GroupRow): SecretGroup => ({
   labels: mapOf(row.labels),
   etag: etagOf(row.group_uid, row.revision),
   keyVersion: row.key_version,
+  keepPolicy: toKeepPolicy(row.keep_policy),
   ...times(row),
 });
 
@@ -102,6 +104,7 @@ export const toSecret = (row: ShownSecret): Secret => ({
   annotations: mapOf(row.annotations),
   latestVersion: row.latest_version,
   versionAliases: new Map(Object.entries(row.version_aliases)),
+  keepPolicy: toKeepPolicy(row.keep_policy),
   etag: etagOf(row.secret_uid, row.revision),
   ...times(row),
 });

@@ -10,6 +10,7 @@ import { secretName } from './names.ts';
 import type { Value } from './payload.ts';
 import { insertVersion, type VersionRow } from './sql/secret-versions.ts';
 import { selectGuard } from './sql/version-locks.ts';
+import { markTrim } from './sql/trims.ts';
 import { setLatestVersion, type SecretRow } from './sql/secrets.ts';
 
 export interface Prepared extends Omit<Value, 'bytes'>, Sealed {
@@ -35,5 +36,6 @@ export const storeVersion = async (tx: Transaction, secret: SecretRow, prepared:
   ]);
   if (guard) throw rotationGuarded(secretName(pathOf(secret)), guard);
   setLatestVersion(tx, secret, prepared.version);
+  markTrim(tx, secret);
   return inserted;
 };

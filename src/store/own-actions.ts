@@ -1,7 +1,9 @@
-// What the secret store records that is no row of its tables: how the replacement of a group's key begins by itself, and ends.
+// What the secret store records that is no row of its tables: how the replacement of a group's key begins by itself, and ends,
+// and which versions are kept no longer.
 import { ownActions, type OwnEvent as Own } from '../kernel/own-event.ts';
 
 export const OWN_ACTIONS = ownActions({
+  'secrets.version.trim': ['its secret keeps it no longer, by count or by age; it is destroyed', 'version', 'purge', 'cause'],
   'secrets.group.rekey': ['all of a group has moved to its new key, and the old one is destroyed', 'version', 'destroyed', 'count'],
   'secrets.group.rekey.start': ['something was purged in a group, and its key is old enough to be replaced', 'cause'],
 });

@@ -9,6 +9,7 @@ import { METADATA_LIMITS as metadata, register, type Limits, type Registration }
 import type { Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
 import { on, runWith, system } from './guarded.ts';
+import { changesPolicy } from './keep-policy.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
@@ -102,7 +103,7 @@ export const registrations = (store: Store): Registration[] => {
     register(SecretServiceService, {
       createSecret: {
         action: 'secrets.secret.create',
-        resource: (r) => on('write', r.parent, inGroup),
+        resource: (r) => on(r.secret?.keepPolicy ? 'manage' : 'write', r.parent, inGroup),
         audit: 'write',
         facts: ['version'],
         data: true,
@@ -127,7 +128,7 @@ export const registrations = (store: Store): Registration[] => {
       },
       updateSecret: {
         action: 'secrets.secret.update',
-        resource: (r) => on('write', r.secret?.name ?? '', parseSecret),
+        resource: (r) => on(changesPolicy(r.secret?.keepPolicy, r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
         audit: 'write',
         facts: ['fields'],
         limits: metadata,

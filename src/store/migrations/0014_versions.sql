@@ -25,3 +25,11 @@ create table version_locks (
 );
 grant select, insert, delete on version_locks to store;
 grant select (instance_uid, secret_uid, version) on version_locks to worker;
+
+-- {maxVersions, maxAge, minAge}, ages in seconds. Null in a secret: its group's counts.
+alter table secret_groups add column keep_policy jsonb;
+alter table secrets
+  add column keep_policy jsonb,
+  -- When a replica looks for versions that are to be trimmed; null: there will be none unless something changes.
+  add column trim_time timestamptz;
+create index secrets_trim on secrets (trim_time) where trim_time is not null;

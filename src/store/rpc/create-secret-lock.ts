@@ -15,6 +15,7 @@ import { pathOf, toLock } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { lockName, parseId, parseVersion, secretName, versionName } from '../names.ts';
 import { lockSecret, type SecretRow } from '../sql/secrets.ts';
+import { markTrim } from '../sql/trims.ts';
 import { countLocks, deleteOlderLocks, insertLock, type Freed } from '../sql/version-locks.ts';
 import { assertKept } from '../state.ts';
 import type { Store } from '../store.ts';
@@ -49,6 +50,7 @@ export const createSecretLock = (store: Store, request: CreateSecretLockRequest,
       if (!row) throw exists(name);
       if ((await countLocks(tx, secret)) > MAX_LOCKS) throw tooManyLocks(secretName(path));
       if (mode === Mode.REMOVE_OLDER_AND_DESTROY) await destroyAll(tx, secret, freed, call);
+      if (freed.length > 0) markTrim(tx, secret);
       const attributes = { version: String(version), ...(freed.length > 0 ? { count: String(freed.length) } : {}) };
       call.annotate({ resource: name, instanceUid: secret.instance_uid, attributes });
       return toLock(secret, row);

@@ -3,6 +3,7 @@ import type { Call } from '../../kernel/table.ts';
 import type { Sealed } from '../envelope.ts';
 import { checkAnnotations, checkLabels, checkText } from '../../kernel/fields.ts';
 import { newUid } from '../../kernel/uid.ts';
+import { parseKeepPolicy } from '../keep-policy.ts';
 import { assertKeyInUse, untilInTime } from '../key-version.ts';
 import { assertNew, exists, loadActiveGroup } from '../load.ts';
 import { toSecret } from '../messages.ts';
@@ -22,6 +23,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
   const description = checkText(given.description, 'secret.description', 1024);
   const labels = checkLabels(given.labels, 'secret.labels');
   const annotations = checkAnnotations(given.annotations, 'secret.annotations');
+  const keepPolicy = parseKeepPolicy(given.keepPolicy, 'secret.keep_policy');
   const value = request.payload && parsePayload(request.payload);
   const secretUid = newUid();
   let sealed: Sealed | undefined;
@@ -45,7 +47,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
         const row = await loadActiveGroup(tx, group, holdGroup);
         const { instance_uid: instanceUid, group_uid: groupUid } = row;
         if (sealed) assertKeyInUse(row, sealed.wrappedDek);
-        const facts = { description, labels, annotations, latestVersion: value ? 1 : 0 };
+        const facts = { description, labels, annotations, keepPolicy, latestVersion: value ? 1 : 0 };
         const made = await insertSecret(tx, { instanceUid, groupUid, secretUid, secretId: path.secret, ...facts });
         if (!made) throw exists(name);
         if (value && sealed)

@@ -5,6 +5,7 @@ import { loadActiveSecret } from '../load.ts';
 import { mutate } from '../mutation.ts';
 import { parseLock } from '../names.ts';
 import { lockSecret } from '../sql/secrets.ts';
+import { markTrim } from '../sql/trims.ts';
 import { deleteLock } from '../sql/version-locks.ts';
 import type { Store } from '../store.ts';
 
@@ -17,6 +18,7 @@ export const deleteSecretLock = (store: Store, request: DeleteSecretLockRequest,
       const secret = await loadActiveSecret(tx, path, lockSecret);
       call.annotate({ instanceUid: secret.instance_uid, attributes: { version: String(path.version) } });
       if (!(await deleteLock(tx, secret, path.version, lock))) throw notFound('lock', request.name);
+      markTrim(tx, secret);
       return {};
     },
   });

@@ -4,6 +4,7 @@ import { loadActiveSecret, loadVersion } from '../load.ts';
 import { parseLocked, parsePattern } from '../lock.ts';
 import { mutate } from '../mutation.ts';
 import { lockSecret } from '../sql/secrets.ts';
+import { markTrim } from '../sql/trims.ts';
 import { deleteLocks } from '../sql/version-locks.ts';
 import type { Store } from '../store.ts';
 
@@ -17,6 +18,7 @@ export const deleteSecretLocks = (store: Store, request: DeleteSecretLocksReques
       const secret = await loadActiveSecret(tx, path, lockSecret);
       const version = 'version' in path ? (await loadVersion(tx, path, secret)).version : null;
       const deletedCount = await deleteLocks(tx, secret, version, id, isPrefix);
+      markTrim(tx, secret);
       call.annotate({ instanceUid: secret.instance_uid, attributes: { count: String(deletedCount) } });
       return { deletedCount };
     },

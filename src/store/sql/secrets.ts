@@ -1,5 +1,6 @@
 // Table `secrets`, always with the states of the group and the instance above.
 import type { Queryable, Transaction } from '../../kernel/db.ts';
+import type { KeepPolicy } from '../keep-policy.ts';
 import type { SecretPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
 
@@ -25,12 +26,15 @@ export interface SecretRow extends Lifecycle {
   latest_version: number;
   /** Numbers by alias. */
   version_aliases: Record<string, number>;
+  keep_policy: KeepPolicy | null;
+  group_keep_policy: KeepPolicy | null;
 }
 
 const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
   coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
   coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
-  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.version_aliases, s.revision, s.create_time, s.update_time,
+  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.version_aliases, s.keep_policy,
+  g.keep_policy as group_keep_policy, s.revision, s.create_time, s.update_time,
   s.delete_time, s.purge_time`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
@@ -45,6 +49,12 @@ export const selectSecret = async (db: Queryable, path: SecretPath): Promise<Sec
 export const lockSecret = async (tx: Queryable, path: SecretPath): Promise<SecretRow | undefined> => {
   const text = `select ${COLUMNS} ${FROM} ${BY_NAME} for update of s for share of g, i`;
   return (await tx.query<SecretRow>({ name: 'store.lockSecret', text, values: nameOf(path) }))[0];
+};
+
+/** Likewise, one whose versions are to be looked at; not one that somebody else is changing. */
+export const lockNextTrim = async (tx: Queryable): Promise<SecretRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} where s.trim_time <= now() order by s.trim_time limit 1 for update of s skip locked for share of g, i`;
+  return (await tx.query<SecretRow>({ name: 'store.lockNextTrim', text }))[0];
 };
 
 interface Page {
@@ -71,28 +81,49 @@ export interface NewSecret {
   labels: Record<string, string>;
   annotations: Record<string, string>;
   latestVersion: number;
+  keepPolicy: KeepPolicy | null;
 }
 
 type Made = Lifecycle &
-  Pick<SecretRow, 'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version' | 'version_aliases'>;
+  Pick<
+    SecretRow,
+    'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version' | 'version_aliases' | 'keep_policy'
+  >;
 /** With the names above it: what is shown of a secret. */
 export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
 
 /** Undefined if the ID is taken. */
 export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | undefined> => {
-  const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version)
-    values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (instance_uid, group_uid, secret_id) do nothing
-    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, version_aliases, revision, create_time, update_time, delete_time, purge_time`;
-  const values = [s.instanceUid, s.secretUid, s.groupUid, s.secretId, s.description, s.labels, s.annotations, s.latestVersion];
+  const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version, keep_policy)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (instance_uid, group_uid, secret_id) do nothing
+    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, version_aliases, keep_policy, revision, create_time, update_time, delete_time, purge_time`;
+  const values = [
+    s.instanceUid,
+    s.secretUid,
+    s.groupUid,
+    s.secretId,
+    s.description,
+    s.labels,
+    s.annotations,
+    s.latestVersion,
+    s.keepPolicy,
+  ];
   return (await tx.query<Made>({ name: 'store.insertSecret', text, values }))[0];
 };
 
 type Key = Pick<SecretRow, 'instance_uid' | 'secret_uid'>;
 
-export const updateSecret = async (tx: Queryable, s: Key & Pick<SecretRow, 'description' | 'labels' | 'annotations'>): Promise<void> => {
-  const text = `update secrets set description = $3, labels = $4, annotations = $5, revision = revision + 1, update_time = now()
+export const updateSecret = async (
+  tx: Queryable,
+  s: Key & Pick<SecretRow, 'description' | 'labels' | 'annotations' | 'keep_policy'>,
+): Promise<void> => {
+  const text = `update secrets set description = $3, labels = $4, annotations = $5, keep_policy = $6, revision = revision + 1, update_time = now()
     where instance_uid = $1 and secret_uid = $2`;
-  await tx.query({ name: 'store.updateSecret', text, values: [s.instance_uid, s.secret_uid, s.description, s.labels, s.annotations] });
+  await tx.query({
+    name: 'store.updateSecret',
+    text,
+    values: [s.instance_uid, s.secret_uid, s.description, s.labels, s.annotations, s.keep_policy],
+  });
 };
 
 export const setLatestVersion = (tx: Transaction, s: Key, version: number): void => {
