@@ -25,9 +25,9 @@ export const parseKeepPolicy = (given: Message | undefined, field: string): Keep
   return { maxVersions: maxVersions === 0 ? null : maxVersions, maxAge, minAge };
 };
 
-/** Whether an update changes it. Versions are destroyed by it, which is a Manager's right. */
-export const changesPolicy = (policy: Message | undefined, mask: readonly string[] | undefined): boolean =>
-  mask && mask.length > 0 ? mask.some((path) => ['*', 'keep_policy', 'keepPolicy'].includes(path)) : policy !== undefined;
+/** Whether an update names it. Versions are destroyed by it, which is a Manager's right. */
+export const namesPolicy = (mask: readonly string[] | undefined): boolean =>
+  mask?.some((path) => path === 'keep_policy' || path === 'keepPolicy') ?? false;
 
 const durationOf = (seconds: number): Duration => ({ seconds: BigInt(seconds), nanos: 0 });
 

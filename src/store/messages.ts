@@ -10,7 +10,14 @@ import {
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import type { SecretLock } from '../gen/strongroom/secrets/v1/secret_lock_service.ts';
-import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import {
+  Secret,
+  Secret_State,
+  SecretPayload_Kind,
+  SecretVersion,
+  SecretVersion_State,
+} from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { SecretType } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import { etagOf } from '../kernel/etag.ts';
 import { aliasesOf } from './aliases.ts';
 import { EFFECTS } from './hold.ts';
@@ -18,7 +25,7 @@ import { toKeepPolicy } from './keep-policy.ts';
 import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
 import { groupName, holdName, lockName, instanceName, secretName, versionName } from './names.ts';
-import { KINDS } from './payload.ts';
+import { toRotation } from './rotation-policy.ts';
 import type { BindingRow } from './sql/bindings.ts';
 import type { HoldRow } from './sql/holds.ts';
 import type { InstanceRow } from './sql/instances.ts';
@@ -29,6 +36,7 @@ import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow, ShownSecret } from './sql/secrets.ts';
 import type { LockRow } from './sql/version-locks.ts';
 import { type Lifecycle } from './state.ts';
+import { TYPES } from './types/types.ts';
 
 // What comes from the database was parsed on its way in.
 const id = (text: string) => text as ResourceId;
@@ -106,6 +114,9 @@ export const toSecret = (row: ShownSecret): Secret => ({
   versionAliases: new Map(Object.entries(row.version_aliases)),
   keepPolicy: toKeepPolicy(row.keep_policy),
   etag: etagOf(row.secret_uid, row.revision),
+  type: SecretType[row.type],
+  expiration: row.expire_time ? { $case: 'expireTime', value: row.expire_time } : undefined,
+  rotation: toRotation(row),
   ...times(row),
 });
 
@@ -113,7 +124,7 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   name: versionName(pathOf(secret), row.version),
   state: SecretVersion_State[row.state],
   sizeBytes: row.size_bytes,
-  kind: KINDS[row.kind],
+  kind: SecretPayload_Kind[row.kind],
   clientSpecifiedCrc32c: row.client_specified_crc32c,
   etag: etagOf(secret.secret_uid, row.revision),
   aliases: aliasesOf(secret, row.version),
@@ -121,6 +132,8 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,
+  expireTime: row.expire_time ?? undefined,
+  ...(row.details && TYPES[secret.type].tell?.(row.details)),
 });
 
 export const toBinding = (row: BindingRow): Binding => ({

@@ -8,8 +8,9 @@ import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_servic
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
+import { namesExpiration } from './expiration.ts';
 import { on, runWith, system } from './guarded.ts';
-import { changesPolicy } from './keep-policy.ts';
+import { namesPolicy } from './keep-policy.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
@@ -37,6 +38,7 @@ import { updateInstance } from './rpc/update-instance.ts';
 import { updateSecret } from './rpc/update-secret.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
+import { rotationRegistration } from './service-rotation.ts';
 import { versionRegistrations } from './service-versions.ts';
 import type { Store } from './store.ts';
 
@@ -105,7 +107,7 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.secret.create',
         resource: (r) => on(r.secret?.keepPolicy ? 'manage' : 'write', r.parent, inGroup),
         audit: 'write',
-        facts: ['version'],
+        facts: ['version', 'expireTime'],
         data: true,
         limits: payload,
         handler: run(createSecret),
@@ -128,9 +130,11 @@ export const registrations = (store: Store): Registration[] => {
       },
       updateSecret: {
         action: 'secrets.secret.update',
-        resource: (r) => on(changesPolicy(r.secret?.keepPolicy, r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
+        // What destroys takes the right to delete.
+        resource: (r) =>
+          on(namesExpiration(r.updateMask) || namesPolicy(r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
         audit: 'write',
-        facts: ['fields'],
+        facts: ['fields', 'expireTime'],
         limits: metadata,
         handler: run(updateSecret),
       },
@@ -154,7 +158,7 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.version.create',
         resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent'), r.onlyIfChanged ? 'access' : undefined),
         audit: 'write',
-        facts: ['version', 'unchanged'],
+        facts: ['version', 'expireTime', 'unchanged'],
         data: true,
         limits: payload,
         handler: run(addSecretVersion),
@@ -217,6 +221,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(restoreSecretVersion),
       },
     }),
+    rotationRegistration(store),
     register(SecretAccessServiceService, {
       accessSecretVersion: {
         action: 'secrets.version.access',

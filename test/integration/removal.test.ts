@@ -33,7 +33,7 @@ let db: Db;
 beforeAll(async () => {
   const stack = inject('stack');
   scratch = await scratchDatabase(stack, join(ROOT, 'src/store/migrations'));
-  db = scratch.open(2);
+  db = scratch.open({ poolSize: 2 });
   const queue = openPool(scratch.options);
   await runMigrations({ pgPool: queue });
   await queue.end();

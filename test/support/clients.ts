@@ -25,6 +25,7 @@ import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/inst
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
+import { SecretRotationServiceService } from '../../src/gen/strongroom/secrets/v1/secret_rotation_service.ts';
 import { SecretLockServiceService } from '../../src/gen/strongroom/secrets/v1/secret_lock_service.ts';
 import { SecretVersionAliasServiceService } from '../../src/gen/strongroom/secrets/v1/secret_version_alias_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
@@ -121,6 +122,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     groups: unary(store, SecretGroupServiceService),
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
+    rotations: unary(store, SecretRotationServiceService),
     aliases: unary(store, SecretVersionAliasServiceService),
     locks: unary(store, SecretLockServiceService),
     bindings: unary(store, BindingServiceService),
@@ -140,6 +142,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     imports: unary(keys, ImportServiceService),
     scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
+    exportLog: stream(audit, AuditServiceService.exportLog),
     tailEntries: stream(audit, AuditServiceService.tailEntries),
     auditWriter: unary(audit, AuditWriterServiceService),
     auditAdmin: unary(audit, AuditAdminServiceService),

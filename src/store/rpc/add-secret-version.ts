@@ -1,6 +1,8 @@
 import { AddSecretVersionRequest, SecretVersion } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import { etagMismatch, invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
+import { checkVersionExpiration, expiryFact } from '../expiration.ts';
+import { generate } from '../generate.ts';
 import { Overtaken, untilInTime } from '../key-version.ts';
 import { loadActiveSecret, loadVersion } from '../load.ts';
 import { toVersion } from '../messages.ts';
@@ -13,6 +15,7 @@ import { checkEtag } from '../../kernel/etag.ts';
 import type { Queryable } from '../../kernel/db.ts';
 import type { Store } from '../store.ts';
 import { isNewest } from '../stored-value.ts';
+import { parseGenerator } from '../types/types.ts';
 
 const load = async (db: Queryable, path: SecretPath, request: AddSecretVersionRequest, select?: typeof lockSecret): Promise<SecretRow> => {
   const row = await loadActiveSecret(db, path, select);
@@ -35,8 +38,9 @@ const loadNewest = async (tx: Queryable, path: SecretPath, row: SecretRow, versi
  */
 export const addSecretVersion = async (store: Store, request: AddSecretVersionRequest, call: Call): Promise<SecretVersion> => {
   const path = parseSecret(request.parent, 'parent');
-  if (!request.payload) throw invalid('payload', 'is required');
-  const value = parsePayload(request.payload);
+  const { payload, generate: generator, onlyIfChanged } = request;
+  if (!payload === !generator) throw invalid('payload', 'is required, or generate in its place');
+  if (generator && onlyIfChanged) throw invalid('only_if_changed', 'is for a payload; what is generated is always another');
   /** Undefined: the newest version, this one, has the value already. */
   let prepared: Prepared | undefined;
   let newest = 0;
@@ -45,17 +49,27 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
     mutate(store, call, {
       request,
       codec: { request: AddSecretVersionRequest, reply: SecretVersion },
+      // Also what the clock or chance has a say in: a repeated request answers as it did then.
       prepare: async () => {
+        const now = new Date();
+        const given = payload && parsePayload(payload, now);
+        const expireTime = checkVersionExpiration(request.expiration, 'expiration', now, given?.details);
         const row = await load(store.db.read, path, request);
-        const unchanged = request.onlyIfChanged && (await isNewest(store, row, value, call));
         newest = row.latest_version;
-        prepared = unchanged ? undefined : await prepareVersion(store.envelope, row, value, call);
+        prepared = undefined;
+        if (onlyIfChanged && given && (await isNewest(store, row, given, call))) return;
+        const made = generator && (await generate(store, row, parseGenerator(row.type, generator, 'generate'), call));
+        try {
+          prepared = await prepareVersion(store.envelope, row, (given ?? made)!, expireTime, call);
+        } finally {
+          made?.bytes.fill(0);
+        }
       },
       change: async (tx) => {
         const row = await load(tx, path, request, lockSecret);
         const kept = prepared ? await storeVersion(tx, row, prepared) : await loadNewest(tx, path, row, newest);
         const { version } = kept;
-        const attributes = { version: String(version), ...(prepared ? {} : { unchanged: 'true' }) };
+        const attributes = { version: String(version), ...(prepared ? expiryFact(prepared.expireTime) : { unchanged: 'true' }) };
         call.annotate({ resource: versionName(path, version), instanceUid: row.instance_uid, attributes });
         return toVersion({ ...row, latest_version: version }, kept);
       },

@@ -32,7 +32,7 @@ export const rollbackSecret = async (store: Store, request: RollbackSecretReques
         checkEtag(request.name, request.etag, row.secret_uid, row.revision);
         const value = await openValue(store, row, from, call);
         try {
-          prepared = { ...(await prepareVersion(store.envelope, row, value, call)), copiedFrom: from };
+          prepared = { ...(await prepareVersion(store.envelope, row, value, null, call)), copiedFrom: from };
         } finally {
           value.bytes.fill(0);
         }

@@ -3,8 +3,21 @@ import type { Queryable, Transaction } from '../../kernel/db.ts';
 import type { KeepPolicy } from '../keep-policy.ts';
 import type { SecretPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
+import type { TypeName } from '../types/types.ts';
+import { ROTATION_COLUMNS, type RotationRow } from './rotations.ts';
 
-export interface SecretRow extends Lifecycle {
+/** What a secret is, and what becomes of its values by itself. */
+interface Nature extends RotationRow {
+  type: TypeName;
+  expire_time: Date | null;
+  is_expired: boolean;
+  /** Numbers by alias. */
+  version_aliases: Record<string, number>;
+  keep_policy: KeepPolicy | null;
+}
+const NATURE = `s.version_aliases, s.keep_policy, s.type, s.expire_time, coalesce(s.expire_time <= now(), false) as is_expired, ${ROTATION_COLUMNS}`;
+
+export interface SecretRow extends Lifecycle, Nature {
   instance_uid: string;
   instance_id: string;
   instance_state: State;
@@ -24,18 +37,14 @@ export interface SecretRow extends Lifecycle {
   labels: Record<string, string>;
   annotations: Record<string, string>;
   latest_version: number;
-  /** Numbers by alias. */
-  version_aliases: Record<string, number>;
-  keep_policy: KeepPolicy | null;
   group_keep_policy: KeepPolicy | null;
 }
 
 const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
   coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
   coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
-  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.version_aliases, s.keep_policy,
-  g.keep_policy as group_keep_policy, s.revision, s.create_time, s.update_time,
-  s.delete_time, s.purge_time`;
+  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, g.keep_policy as group_keep_policy, s.revision, s.create_time, s.update_time,
+  s.delete_time, s.purge_time, ${NATURE}`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
 const nameOf = (path: SecretPath) => [path.instance, path.group, path.secret];
@@ -82,21 +91,21 @@ export interface NewSecret {
   annotations: Record<string, string>;
   latestVersion: number;
   keepPolicy: KeepPolicy | null;
+  type: TypeName;
+  expireTime: Date | null;
 }
 
-type Made = Lifecycle &
-  Pick<
-    SecretRow,
-    'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version' | 'version_aliases' | 'keep_policy'
-  >;
+type Made = Lifecycle & Nature & Pick<SecretRow, 'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version'>;
 /** With the names above it: what is shown of a secret. */
 export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
 
 /** Undefined if the ID is taken. */
 export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | undefined> => {
-  const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version, keep_policy)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (instance_uid, group_uid, secret_id) do nothing
-    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, version_aliases, keep_policy, revision, create_time, update_time, delete_time, purge_time`;
+  const text = `insert into secrets as s (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version, keep_policy,
+      type, expire_time)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (instance_uid, group_uid, secret_id) do nothing
+    returning s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
+      s.delete_time, s.purge_time, ${NATURE}`;
   const values = [
     s.instanceUid,
     s.secretUid,
@@ -107,23 +116,18 @@ export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | 
     s.annotations,
     s.latestVersion,
     s.keepPolicy,
+    s.type,
+    s.expireTime,
   ];
   return (await tx.query<Made>({ name: 'store.insertSecret', text, values }))[0];
 };
 
 type Key = Pick<SecretRow, 'instance_uid' | 'secret_uid'>;
 
-export const updateSecret = async (
-  tx: Queryable,
-  s: Key & Pick<SecretRow, 'description' | 'labels' | 'annotations' | 'keep_policy'>,
-): Promise<void> => {
-  const text = `update secrets set description = $3, labels = $4, annotations = $5, keep_policy = $6, revision = revision + 1, update_time = now()
+export const updateSecret = async (tx: Queryable, s: Key & Pick<SecretRow, 'description' | 'labels' | 'annotations'>): Promise<void> => {
+  const text = `update secrets set description = $3, labels = $4, annotations = $5, revision = revision + 1, update_time = now()
     where instance_uid = $1 and secret_uid = $2`;
-  await tx.query({
-    name: 'store.updateSecret',
-    text,
-    values: [s.instance_uid, s.secret_uid, s.description, s.labels, s.annotations, s.keep_policy],
-  });
+  await tx.query({ name: 'store.updateSecret', text, values: [s.instance_uid, s.secret_uid, s.description, s.labels, s.annotations] });
 };
 
 export const setLatestVersion = (tx: Transaction, s: Key, version: number): void => {
@@ -136,8 +140,9 @@ export const setVersionAliases = async (tx: Queryable, s: Key & Pick<SecretRow, 
   await tx.query({ name: 'store.setVersionAliases', text, values: [s.instance_uid, s.secret_uid, s.version_aliases] });
 };
 
+/** What expires is not kept for longer than that. */
 export const markSecretDeleted = async (tx: Queryable, s: Key & Pick<SecretRow, 'retention_seconds'>): Promise<void> => {
-  const text = `update secrets set state = 'DELETED', delete_time = now(), purge_time = now() + make_interval(secs => $3),
+  const text = `update secrets set state = 'DELETED', delete_time = now(), purge_time = least(now() + make_interval(secs => $3), expire_time),
     revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
   await tx.query({ name: 'store.markSecretDeleted', text, values: [s.instance_uid, s.secret_uid, s.retention_seconds] });
 };

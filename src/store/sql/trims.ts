@@ -11,6 +11,12 @@ export const markTrim = (tx: Transaction, secret: Key & Parameters<typeof policy
   if (policyOf(secret)) setTrim(tx, secret, 0);
 };
 
+/** To be called with the secret locked. */
+export const setKeepPolicy = (tx: Transaction, secret: Key, policy: KeepPolicy | null): void => {
+  const text = 'update secrets set keep_policy = $3, trim_time = now() where instance_uid = $1 and secret_uid = $2';
+  tx.send({ name: 'store.setKeepPolicy', text, values: [...keyOf(secret), policy] });
+};
+
 /** In so many seconds; null: not before something changes. */
 export const setTrim = (tx: Transaction, secret: Key, inSeconds: number | null): void => {
   const text = `update secrets set trim_time = now() + make_interval(secs => $3::float8) where instance_uid = $1 and secret_uid = $2`;
