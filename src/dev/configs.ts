@@ -99,7 +99,18 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
-const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'SecretRotation', 'Binding', 'Hold', 'Purge'];
+const TENANT_SERVICES = [
+  'Instance',
+  'SecretGroup',
+  'Secret',
+  'SecretAccess',
+  'SecretVersionAlias',
+  'SecretLock',
+  'SecretRotation',
+  'Binding',
+  'Hold',
+  'Purge',
+];
 
 const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   ...common(stack, 'store'),

@@ -101,7 +101,10 @@ export const demo = async (stack: Stack, say: Say): Promise<void> => {
     say(`✓ app read versions/${version} = ${shortened(value)}`);
   };
   await expect('latest', first);
-  await secrets.addSecretVersion({ parent: secret.name, payload: payloadOf(second), etag: '', ...newRequest() }, options());
+  await secrets.addSecretVersion(
+    { parent: secret.name, payload: payloadOf(second), etag: '', onlyIfChanged: false, ...newRequest() },
+    options(),
+  );
   say(`✓ app rotated it to ${shortened(second)}`);
   await expect('1', first);
   await expect('latest', second);

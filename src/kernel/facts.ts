@@ -2,12 +2,14 @@
 // action's entries carry those that its row lists, and no other. Pure.
 export const FACTS = {
   absorbedBy: 'the purge that this one went on in',
+  alias: 'the other name of a version',
   answer: 'what a witness answered',
   attemptsLeft: 'how often the import job can still be tried',
   bodyDays: 'for how many days bodies of entries are kept from now on, 0 for ever',
   bodyDaysBefore: 'for how many days they were kept before',
   cause: 'why a service did it by itself',
   change: 'what happened to the root key',
+  copiedFrom: 'the version whose value it was made with',
   count: 'how many there were',
   deks: 'the DEKs, `{secret uid}/{version}`, separated by commas',
   destroyed: 'the version that was destroyed',
@@ -43,8 +45,10 @@ export const FACTS = {
   startIndex: 'index of the first entry that it is about',
   state: 'the state of the root key',
   target: 'UUID of the scope that a DEK was moved to',
+  unchanged: 'that the newest version had the value already, and none was made',
   validateOnly: 'that nothing was changed, and only looked what would be',
   version: 'version number',
+  versionBefore: 'the version that the alias was on before',
   wait: 'how long until the root key is destroyed',
   what: 'what it is, in words',
 } as const;

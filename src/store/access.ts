@@ -23,6 +23,8 @@ export type Scope = 'system' | InstancePath | GroupPath;
 export interface Guarded extends Resource {
   readonly scope: Scope;
   readonly permission: Permission;
+  /** Another right that it needs there beside. */
+  readonly also?: Permission | undefined;
 }
 
 export const scopeName = (scope: Scope): string => (scope === 'system' ? scope : 'group' in scope ? groupName(scope) : instanceName(scope));

@@ -28,9 +28,10 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
 
   const authorize: Authorize = async (call, resource) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
-    const { scope, permission } = resource as Guarded;
+    const { scope, permission, also } = resource as Guarded;
     await cache.confirm();
-    const permitted = permits(await cache.get(call.principal), scope, permission);
+    const bindings = await cache.get(call.principal);
+    const permitted = permits(bindings, scope, permission) && (also === undefined || permits(bindings, scope, also));
     call.annotate({ instanceUid: await (permitted ? uids.of(scope) : uids.lookUp(scope)) });
     if (!permitted) throw denied(call.action, resource.name);
   };

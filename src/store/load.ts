@@ -2,6 +2,7 @@
 // been authorized on the scope, so NOT_FOUND tells him nothing he may not know.
 import type { Queryable } from '../kernel/db.ts';
 import { AppError, notFound } from '../kernel/errors.ts';
+import { numberOf } from './aliases.ts';
 import {
   groupName,
   instanceName,
@@ -63,8 +64,8 @@ export const loadActiveSecret = async (db: Queryable, path: SecretPath, select: 
 };
 
 export const loadVersion = async (db: Queryable, path: VersionPath, secret: SecretRow): Promise<VersionRow> => {
-  const number = typeof path.version === 'number' ? path.version : secret.latest_version - (path.version === 'previous' ? 1 : 0);
-  const row = await selectVersion(db, secret, number);
+  const number = numberOf(secret, path.version);
+  const row = number === undefined ? undefined : await selectVersion(db, secret, number);
   if (!row) throw notFound('version', versionName(path, path.version));
   return row;
 };

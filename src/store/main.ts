@@ -29,6 +29,7 @@ import { openRekeys } from './rekeys.ts';
 import { openRotations } from './rotations.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
+import { openTrims } from './trims.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -59,6 +60,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   stack.use(openRotations({ db, envelope, relay, self, ownEvent, log }));
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent, log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
+  stack.use(openTrims({ db, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
 

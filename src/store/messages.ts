@@ -9,6 +9,7 @@ import {
   SecretGroupKeyRotation,
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
+import type { SecretLock } from '../gen/strongroom/secrets/v1/secret_lock_service.ts';
 import {
   Secret,
   Secret_State,
@@ -18,10 +19,12 @@ import {
 } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { SecretType } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import { etagOf } from '../kernel/etag.ts';
+import { aliasesOf } from './aliases.ts';
 import { EFFECTS } from './hold.ts';
+import { toKeepPolicy } from './keep-policy.ts';
 import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
-import { groupName, holdName, instanceName, secretName, versionName } from './names.ts';
+import { groupName, holdName, lockName, instanceName, secretName, versionName } from './names.ts';
 import { toRotation } from './rotation-policy.ts';
 import type { BindingRow } from './sql/bindings.ts';
 import type { HoldRow } from './sql/holds.ts';
@@ -31,6 +34,7 @@ import type { RekeyRow } from './sql/rekeys.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow, ShownSecret } from './sql/secrets.ts';
+import type { LockRow } from './sql/version-locks.ts';
 import { type Lifecycle } from './state.ts';
 import { TYPES } from './types/types.ts';
 
@@ -82,6 +86,7 @@ export const toGroup = (row: GroupRow): SecretGroup => ({
   labels: mapOf(row.labels),
   etag: etagOf(row.group_uid, row.revision),
   keyVersion: row.key_version,
+  keepPolicy: toKeepPolicy(row.keep_policy),
   ...times(row),
 });
 
@@ -106,6 +111,8 @@ export const toSecret = (row: ShownSecret): Secret => ({
   labels: mapOf(row.labels),
   annotations: mapOf(row.annotations),
   latestVersion: row.latest_version,
+  versionAliases: new Map(Object.entries(row.version_aliases)),
+  keepPolicy: toKeepPolicy(row.keep_policy),
   etag: etagOf(row.secret_uid, row.revision),
   type: SecretType[row.type],
   expiration: row.expire_time ? { $case: 'expireTime', value: row.expire_time } : undefined,
@@ -120,6 +127,8 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   kind: SecretPayload_Kind[row.kind],
   clientSpecifiedCrc32c: row.client_specified_crc32c,
   etag: etagOf(secret.secret_uid, row.revision),
+  aliases: aliasesOf(secret, row.version),
+  copiedFromVersion: row.copied_from ?? 0,
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,
@@ -165,6 +174,15 @@ export const toQueueStatus = (row: QueueRow): QueueStatus => ({
   failedCount: row.failed,
   activeCount: row.active,
   lag: durationOf(Math.floor(row.lag_seconds)),
+});
+
+export const toLock = (secret: SecretRow, row: LockRow): SecretLock => ({
+  name: lockName(versionName(pathOf(secret), row.version), row.lock_id),
+  description: row.description,
+  attributes: mapOf(row.attributes),
+  rotationGuard: row.rotation_guard,
+  createdBy: row.created_by,
+  createTime: row.create_time,
 });
 
 export const toHold = (row: HoldRow): Hold => ({

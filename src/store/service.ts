@@ -1,5 +1,6 @@
 // THE table of the secret store: every RPC with its action, what it acts on and which right it needs there, when its audit
-// entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, holds and purges in service-deletion.ts.
+// entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, aliases and locks of
+// versions in service-versions.ts, holds and purges in service-deletion.ts.
 import { BindingServiceService } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
@@ -9,6 +10,7 @@ import type { Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
 import { namesExpiration } from './expiration.ts';
 import { on, runWith, system } from './guarded.ts';
+import { namesPolicy } from './keep-policy.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
@@ -28,6 +30,7 @@ import { listBindings } from './rpc/list-bindings.ts';
 import { listInstances } from './rpc/list-instances.ts';
 import { listSecretVersions } from './rpc/list-secret-versions.ts';
 import { listSecrets } from './rpc/list-secrets.ts';
+import { rollbackSecret } from './rpc/rollback-secret.ts';
 import { restoreSecretVersion } from './rpc/restore-secret-version.ts';
 import { undeleteInstance } from './rpc/undelete-instance.ts';
 import { undeleteSecret } from './rpc/undelete-secret.ts';
@@ -36,6 +39,7 @@ import { updateSecret } from './rpc/update-secret.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
 import { rotationRegistration } from './service-rotation.ts';
+import { versionRegistrations } from './service-versions.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
@@ -101,7 +105,7 @@ export const registrations = (store: Store): Registration[] => {
     register(SecretServiceService, {
       createSecret: {
         action: 'secrets.secret.create',
-        resource: (r) => on('write', r.parent, inGroup),
+        resource: (r) => on(r.secret?.keepPolicy ? 'manage' : 'write', r.parent, inGroup),
         audit: 'write',
         facts: ['version', 'expireTime'],
         data: true,
@@ -126,8 +130,9 @@ export const registrations = (store: Store): Registration[] => {
       },
       updateSecret: {
         action: 'secrets.secret.update',
-        // What erases it takes the right to delete it.
-        resource: (r) => on(namesExpiration(r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
+        // What destroys takes the right to delete.
+        resource: (r) =>
+          on(namesExpiration(r.updateMask) || namesPolicy(r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
         audit: 'write',
         facts: ['fields', 'expireTime'],
         limits: metadata,
@@ -151,12 +156,21 @@ export const registrations = (store: Store): Registration[] => {
       },
       addSecretVersion: {
         action: 'secrets.version.create',
-        resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent')),
+        resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent'), r.onlyIfChanged ? 'access' : undefined),
         audit: 'write',
-        facts: ['version', 'expireTime'],
+        facts: ['version', 'expireTime', 'unchanged'],
         data: true,
         limits: payload,
         handler: run(addSecretVersion),
+      },
+      rollbackSecret: {
+        action: 'secrets.secret.rollback',
+        resource: (r) => on('write', r.name, parseSecret),
+        audit: 'write',
+        facts: ['version', 'copiedFrom'],
+        data: true,
+        limits: metadata,
+        handler: run(rollbackSecret),
       },
       getSecretVersion: {
         action: 'secrets.version.read',
@@ -245,6 +259,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(deleteBinding),
       },
     }),
+    ...versionRegistrations(store),
     ...deletionRegistrations(store),
   ];
 };

@@ -15,6 +15,7 @@ import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
+import { prepareVersions, VERSION_CALLS } from './version-calls.ts';
 
 export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
   secret: string;
@@ -60,6 +61,7 @@ export const makeTargets = async (
   const generator = Generator.fromPartial({ value: { $case: 'data', value: {} } });
   const generated = Secret.fromPartial({ rotation: { generator } });
   await app.secrets.createSecret({ parent: group, secretId: 'generated', secret: generated, generate: generator, ...fresh() });
+  await prepareVersions(app, secret);
   const [doomedGroup, deletedGroup] = [await newGroup('doomed'), await newGroup('deleted')];
   const rekeyed = await newGroup('rekeyed');
   await operator.groups.rotateSecretGroupKey({ name: rekeyed, ...fresh() });
@@ -117,6 +119,7 @@ const event = (): Event =>
 /** By service and method. */
 export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
+  ...VERSION_CALLS,
   ...KEY_CALLS,
   ...REGISTRATION_CALLS,
   ...IMPORT_CALLS,

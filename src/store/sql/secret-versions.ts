@@ -1,5 +1,6 @@
 // Table `secret_versions`.
 import type { Queryable } from '../../kernel/db.ts';
+import { BACK } from '../aliases.ts';
 import type { VersionPath } from '../names.ts';
 import type { State, VersionState } from '../state.ts';
 import type { Details, Kind } from '../types/type.ts';
@@ -10,6 +11,8 @@ export interface VersionRow {
   kind: Kind;
   size_bytes: number;
   client_specified_crc32c: boolean;
+  /** The version that a rollback copied. */
+  copied_from: number | null;
   revision: bigint;
   create_time: Date;
   destroy_time: Date | null;
@@ -19,7 +22,7 @@ export interface VersionRow {
   details: Details | null;
 }
 
-const COLUMNS = `v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.revision, v.create_time, v.destroy_time, v.purge_time,
+const COLUMNS = `v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.copied_from, v.revision, v.create_time, v.destroy_time, v.purge_time,
   v.expire_time, coalesce(v.expire_time <= now(), false) as is_expired, v.details`;
 
 /** A version with its ciphertext, and all that decides whether it may be opened: one statement on the hot path. */
@@ -34,6 +37,8 @@ export interface StoredVersion {
   state: VersionState;
   kind: Kind;
   crc32c: bigint;
+  client_specified_crc32c: boolean;
+  details: Details | null;
   wrapped_dek: Buffer | null;
   sealed: Buffer | null;
   /** Whether the time of the secret, or of the version, has passed; null if it has none. */
@@ -41,22 +46,21 @@ export interface StoredVersion {
   is_expired: boolean | null;
 }
 
+/** One of three: the number, how far to count back from the newest, or an alias of the secret's own. */
+const whichOf = ({ version }: VersionPath): [number | null, number | null, string | null] => {
+  if (typeof version === 'number') return [version, null, null];
+  return Object.hasOwn(BACK, version) ? [null, BACK[version]!, null] : [null, null, version];
+};
+
 export const selectStored = async (db: Queryable, path: VersionPath): Promise<StoredVersion | undefined> => {
-  // $4 counts back from the newest version for an alias; $5 is the number otherwise.
   const text = `select i.instance_uid, i.state as instance_state, g.group_uid, g.state as group_state, s.secret_uid, s.state as secret_state,
-      v.version, v.state, v.kind, v.crc32c, v.wrapped_dek, v.sealed,
+      v.version, v.state, v.kind, v.crc32c, v.client_specified_crc32c, v.details, v.wrapped_dek, v.sealed,
       s.expire_time <= now() as is_secret_expired, v.expire_time <= now() as is_expired
     from instances i join secret_groups g using (instance_uid) join secrets s using (instance_uid, group_uid)
     left join secret_versions v on v.instance_uid = s.instance_uid and v.secret_uid = s.secret_uid
-      and v.version = coalesce($5::int, s.latest_version - $4::int)
+      and v.version = coalesce($4::int, s.latest_version - $5::int, (s.version_aliases ->> $6)::int)
     where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3`;
-  const values = [
-    path.instance,
-    path.group,
-    path.secret,
-    path.version === 'previous' ? 1 : 0,
-    typeof path.version === 'number' ? path.version : null,
-  ];
+  const values = [path.instance, path.group, path.secret, ...whichOf(path)];
   return (await db.query<StoredVersion>({ name: 'store.selectStored', text, values }))[0];
 };
 
@@ -85,6 +89,7 @@ export interface NewVersion {
   sizeBytes: number;
   crc32c: number;
   clientSpecifiedCrc32c: boolean;
+  copiedFrom?: number;
   wrappedDek: Buffer;
   sealed: Buffer;
   expireTime: Date | null;
@@ -93,10 +98,10 @@ export interface NewVersion {
 
 export const insertVersion = async (tx: Queryable, v: NewVersion): Promise<VersionRow> => {
   const text = `insert into secret_versions as v (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed,
-      expire_time, details)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning ${COLUMNS}`;
+      expire_time, details, copied_from)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning ${COLUMNS}`;
   const key = [v.instanceUid, v.secretUid, v.version, v.kind, v.sizeBytes, v.crc32c, v.clientSpecifiedCrc32c, v.wrappedDek, v.sealed];
-  const values = [...key, v.expireTime, v.details];
+  const values = [...key, v.expireTime, v.details, v.copiedFrom];
   return (await tx.query<VersionRow>({ name: 'store.insertVersion', text, values }))[0]!;
 };
 
