@@ -12,6 +12,7 @@ import { versionPurgeUid } from '../../src/store/sql/purges.ts';
 import { entriesOf } from '../support/audit-log.ts';
 import { clientsOf } from '../support/clients.ts';
 import { properRefusalOf } from '../support/refusals.ts';
+import { startReplica } from '../support/replica.ts';
 import { withDatabase } from '../support/stack.ts';
 import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { reaches } from '../worker/purges.ts';
@@ -96,7 +97,7 @@ describe('a secret that expires', () => {
   });
 
   it('does so at another time if that is moved, or not at all if it is cleared, before it has passed', async () => {
-    const [moved, cleared] = await Promise.all([create({ expiration: ttl(2) }), create({ expiration: ttl(2) })]);
+    const [moved, cleared] = await Promise.all([create({ expiration: ttl(3) }), create({ expiration: ttl(3) })]);
     const later = new Date(Date.now() + 7_200_000);
     expect((await update(moved.name, at(later))).expiration).toEqual(at(later));
     expect((await update(cleared.name, undefined)).expiration).toBeUndefined();
@@ -178,12 +179,11 @@ describe('a version that expires', () => {
 describe('a repeated request', () => {
   it('answers as it did, also when the time that it gave has passed', async () => {
     const { name } = await create();
-    const expiration = { at: at(new Date(Date.now() + 700)) };
-    const add = { parent: name, payload: text('w'), expiration, ...fresh() };
-    const secret = Secret.fromPartial({ expiration: at(new Date(Date.now() + 700)) });
-    const make = { parent: tenant.group, secretId: newId('s'), secret, ...fresh() };
+    const time = new Date(Date.now() + 2_000);
+    const add = { parent: name, payload: text('w'), expiration: { at: at(time) }, ...fresh() };
+    const make = { parent: tenant.group, secretId: newId('s'), secret: Secret.fromPartial({ expiration: at(time) }), ...fresh() };
     const [added, made] = [await secrets.addSecretVersion(add), await secrets.createSecret(make)];
-    await isPast(new Date(Date.now() + 700));
+    await isPast(time);
     expect(await secrets.addSecretVersion(add)).toEqual(added);
     expect(await secrets.createSecret(make)).toEqual(made);
   });
@@ -198,6 +198,21 @@ describe('an update of the expiration', () => {
       const [entry] = await entriesOf(auditor, { resource: name, action: 'secrets.secret.update' });
       expect(entry?.event?.attributes.get('expireTime')).toBe(time.toISOString());
     });
+  });
+});
+
+describe.runIf(process.env['STRONGROOM_CRASH'] === 'all')('what expires with two workers, one of which is killed', () => {
+  it('is erased, and recorded once', async () => {
+    const all = await Promise.all(Array.from({ length: 60 }, (_, i) => create({ expiration: ttl(4 + (i % 3)) })));
+    {
+      await using replica = await startReplica(stack, 'worker');
+      await isPast(expiredAt(all[1]!));
+      await replica.kill('SIGKILL');
+    }
+    for (const { name, uid } of all) {
+      await reaches(operator, uid, Purge_State.DONE);
+      expect(await entriesOf(auditor, { resource: name, action: 'secrets.secret.expire' })).toHaveLength(1);
+    }
   });
 });
 

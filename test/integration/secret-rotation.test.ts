@@ -44,7 +44,7 @@ const entriesFor = async (name: string, count: number, outcome: Event_Outcome) =
     const own = found.map(({ event }) => event!).filter(({ resource }) => resource === name || resource.startsWith(`${name}/`));
     expect(own).toHaveLength(count);
     return own;
-  });
+  }, 5_000);
 /** As if it had become due, or the replica that is at it had died. */
 const makeDue = (uid: string) =>
   withDatabase(stack, 'store', (client) => client.query('update secrets set rotation_look_time = now() where secret_uid = $1', [uid]));
@@ -81,11 +81,11 @@ describe('an automatic rotation', () => {
   });
 
   it('leaves alone what is deleted, and what has its newest version disabled or destroyed', async () => {
-    const [deleted, disabled, destroyed, live] = await Promise.all([rotating(), rotating(), rotating(), rotating()]);
+    const [deleted, disabled, destroyed, live] = await Promise.all([rotating(), rotating(1_000), rotating(1_000), rotating()]);
     await secrets.deleteSecret({ name: deleted.name, ...fresh() });
-    const newest = async ({ name }: Secret) => ({ name: `${name}/versions/${(await get(name)).latestVersion}`, ...fresh() });
-    await secrets.disableSecretVersion(await newest(disabled));
-    await secrets.destroySecretVersion(await newest(destroyed));
+    await secrets.disableSecretVersion({ name: `${disabled.name}/versions/1`, ...fresh() });
+    await secrets.destroySecretVersion({ name: `${destroyed.name}/versions/1`, ...fresh() });
+    for (const { name } of [disabled, destroyed]) await setRotation(name, every(1));
     const [before] = [await Promise.all([deleted, disabled, destroyed].map(async ({ name }) => (await get(name)).latestVersion))];
     await reachesVersion(live.name, (await get(live.name)).latestVersion + 3);
     await setRotation(live.name);
