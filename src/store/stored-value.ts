@@ -34,7 +34,7 @@ export const openValue = async (opener: Opener, secret: SecretRow, version: numb
   const stored = await selectStored(opener.db.read, path);
   const name = versionName(path, version);
   if (!stored || stored.version === null) throw notFound('version', name);
-  assertUnexpired(name, stored.is_expired === true);
+  assertUnexpired(name, stored.is_expired);
   assertReadable(name, stored.state);
   const bytes = await open(opener, stored, version, caller);
   const { kind, details, crc32c, client_specified_crc32c: clientSpecifiedCrc32c } = stored;
