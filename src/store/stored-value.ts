@@ -24,8 +24,9 @@ const open = async ({ envelope }: Opener, stored: StoredVersion, version: number
       ? new Overtaken('the key of the group was replaced')
       : error;
   });
-  if (BigInt(checksum(bytes)) !== stored.crc32c) throw corrupted();
-  return bytes;
+  if (BigInt(checksum(bytes)) === stored.crc32c) return bytes;
+  bytes.fill(0);
+  throw corrupted();
 };
 
 /** With what was known of it when it came in. Throws if the version cannot be read. */
