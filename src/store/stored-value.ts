@@ -24,8 +24,9 @@ const open = async ({ envelope }: Opener, stored: StoredVersion, version: number
       ? new Overtaken('the key of the group was replaced')
       : error;
   });
-  if (BigInt(checksum(bytes)) !== stored.crc32c) throw corrupted();
-  return bytes;
+  if (BigInt(checksum(bytes)) === stored.crc32c) return bytes;
+  bytes.fill(0);
+  throw corrupted();
 };
 
 /** With what was known of it when it came in. Throws if the version cannot be read. */
@@ -34,7 +35,7 @@ export const openValue = async (opener: Opener, secret: SecretRow, version: numb
   const stored = await selectStored(opener.db.read, path);
   const name = versionName(path, version);
   if (!stored || stored.version === null) throw notFound('version', name);
-  assertUnexpired(name, stored.is_expired === true);
+  assertUnexpired(name, stored.is_expired);
   assertReadable(name, stored.state);
   const bytes = await open(opener, stored, version, caller);
   const { kind, details, crc32c, client_specified_crc32c: clientSpecifiedCrc32c } = stored;

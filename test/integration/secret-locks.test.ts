@@ -1,13 +1,14 @@
 // Locks on versions: what they keep, what they let happen, and how a secret is rotated under those who use it.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { Hold, Hold_Effect } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { Instance, RetentionPolicy } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
 import { CreateSecretLockRequest_Mode as Mode, SecretLock } from '../../src/gen/strongroom/secrets/v1/secret_lock_service.ts';
-import { SecretVersion_State as State } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
+import { Secret, SecretVersion_State as State } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import { entriesOf } from '../support/audit-log.ts';
-import { clientsOf } from '../support/clients.ts';
+import { clientsOf, refusalOf } from '../support/clients.ts';
 import { properRefusalOf } from '../support/refusals.ts';
 import { withDatabase } from '../support/stack.ts';
 import { bind, fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
@@ -176,6 +177,34 @@ describe('a lock', () => {
     for (const pattern of ['', '**', '*i', 'A*', 'c i', 'ci-'])
       expect(await properRefusalOf(removed(name, pattern)), pattern).toMatchObject({ fields: ['lock_id_pattern'] });
     expect(await removed(name, '*')).toBe(2);
+  });
+});
+
+describe('a lock on what is past its time', () => {
+  const ttl = (seconds: bigint) => ({ $case: 'ttl' as const, value: { seconds, nanos: 0 } });
+  const expired = expect.stringMatching(/RESOURCE_EXPIRED|NOT_FOUND|VERSION_DESTROY/) as string;
+
+  it('keeps it readable, a version or the secret, and lets it go when the lock goes', async () => {
+    const secret = Secret.fromPartial({ expiration: ttl(3n) });
+    const made = { parent: tenant.group, payload: text('1'), ...fresh() };
+    const { name: whole } = await app.secrets.createSecret({ ...made, secretId: newId('s'), secret });
+    const part = await newSecret(1);
+    const { name: last } = await app.secrets.addSecretVersion({
+      parent: part,
+      payload: text('2'),
+      expiration: { at: ttl(3n) },
+      ...fresh(),
+    });
+    const locked = [await lock(`${whole}/versions/1`), await lock(last)];
+    await sleep(5_500);
+    expect((await app.access.accessSecretVersion({ name: `${whole}/versions/1` })).payload).toEqual(text('1'));
+    expect((await app.access.accessSecretVersion({ name: last })).payload).toEqual(text('2'));
+    for (const { name } of locked) await unlock(name);
+    expect(await properRefusalOf(app.access.accessSecretVersion({ name: `${whole}/versions/1` }))).toMatchObject({ reason: expired });
+    expect(await properRefusalOf(app.access.accessSecretVersion({ name: last }))).toMatchObject({ reason: expired });
+    expect(await properRefusalOf(lock(last))).toMatchObject({ reason: expired });
+    await expect.poll(() => stateOf(last), { timeout: 10_000 }).toBe(State.DESTROYED);
+    await expect.poll(async () => (await refusalOf(stateOf(`${whole}/versions/1`))).code, { timeout: 10_000 }).toBe('NOT_FOUND');
   });
 });
 

@@ -39,10 +39,10 @@ const open = async (store: Store, path: VersionPath, call: Call): Promise<Access
 /** The version's number, if its state and everything above it let it be opened. */
 const assertOpenable = (path: VersionPath, stored: StoredVersion): number => {
   assertAbove(path, stored);
-  assertUnexpired(secretName(path), stored.is_secret_expired ?? false);
+  assertUnexpired(secretName(path), stored.is_secret_expired);
   assertActive(secretName(path), stored.secret_state);
   if (stored.version === null) throw notFound('version', versionName(path, path.version));
-  assertUnexpired(versionName(path, stored.version), stored.is_expired ?? false);
+  assertUnexpired(versionName(path, stored.version), stored.is_expired);
   assertReadable(versionName(path, stored.version), stored.state);
   return stored.version;
 };

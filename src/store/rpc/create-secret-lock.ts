@@ -8,6 +8,7 @@ import type { Transaction } from '../../kernel/db.ts';
 import { enqueue } from '../../kernel/outbox.ts';
 import type { Call } from '../../kernel/table.ts';
 import { destroy, destructionOf, DESTROY } from '../destroy.ts';
+import { assertUnexpired } from '../expiration.ts';
 import { assertNotHeld, placeOf } from '../hold.ts';
 import { exists, loadActiveSecret, loadVersion } from '../load.ts';
 import { MAX_LOCKS, parseLockFields, parseMode, tooManyLocks } from '../lock.ts';
@@ -42,8 +43,9 @@ export const createSecretLock = (store: Store, request: CreateSecretLockRequest,
     codec: { request: CreateSecretLockRequest, reply: SecretLock },
     change: async (tx) => {
       const secret = await loadActiveSecret(tx, path, lockSecret);
-      const { version, state } = await loadVersion(tx, path, secret);
+      const { version, state, is_expired: isExpired } = await loadVersion(tx, path, secret);
       const name = lockName(versionName(path, version), lockId);
+      assertUnexpired(versionName(path, version), isExpired);
       assertKept(versionName(path, version), state);
       const freed = mode === Mode.UNSPECIFIED ? [] : await deleteOlderLocks(tx, secret, version, lockId);
       const row = await insertLock(tx, secret, { ...fields, version, lock_id: lockId, created_by: call.principal });

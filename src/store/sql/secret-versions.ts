@@ -4,6 +4,7 @@ import { BACK } from '../aliases.ts';
 import type { VersionPath } from '../names.ts';
 import type { State, VersionState } from '../state.ts';
 import type { Details, Kind } from '../types/type.ts';
+import { secretExpired, versionExpired } from './version-locks.ts';
 
 export interface VersionRow {
   version: number;
@@ -23,7 +24,7 @@ export interface VersionRow {
 }
 
 const COLUMNS = `v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.copied_from, v.revision, v.create_time, v.destroy_time, v.purge_time,
-  v.expire_time, coalesce(v.expire_time <= now(), false) as is_expired, v.details`;
+  v.expire_time, ${versionExpired('v')} as is_expired, v.details`;
 
 /** A version with its ciphertext, and all that decides whether it may be opened: one statement on the hot path. */
 export interface StoredVersion {
@@ -41,9 +42,8 @@ export interface StoredVersion {
   details: Details | null;
   wrapped_dek: Buffer | null;
   sealed: Buffer | null;
-  /** Whether the time of the secret, or of the version, has passed; null if it has none. */
-  is_secret_expired: boolean | null;
-  is_expired: boolean | null;
+  is_secret_expired: boolean;
+  is_expired: boolean;
 }
 
 /** One of three: the number, how far to count back from the newest, or an alias of the secret's own. */
@@ -55,7 +55,7 @@ const whichOf = ({ version }: VersionPath): [number | null, number | null, strin
 export const selectStored = async (db: Queryable, path: VersionPath): Promise<StoredVersion | undefined> => {
   const text = `select i.instance_uid, i.state as instance_state, g.group_uid, g.state as group_state, s.secret_uid, s.state as secret_state,
       v.version, v.state, v.kind, v.crc32c, v.client_specified_crc32c, v.details, v.wrapped_dek, v.sealed,
-      s.expire_time <= now() as is_secret_expired, v.expire_time <= now() as is_expired
+      ${secretExpired('s')} as is_secret_expired, ${versionExpired('v')} as is_expired
     from instances i join secret_groups g using (instance_uid) join secrets s using (instance_uid, group_uid)
     left join secret_versions v on v.instance_uid = s.instance_uid and v.secret_uid = s.secret_uid
       and v.version = coalesce($4::int, s.latest_version - $5::int, (s.version_aliases ->> $6)::int)

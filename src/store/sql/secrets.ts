@@ -5,6 +5,7 @@ import type { SecretPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
 import type { TypeName } from '../types/types.ts';
 import { ROTATION_COLUMNS, type RotationRow } from './rotations.ts';
+import { secretExpired } from './version-locks.ts';
 
 /** What a secret is, and what becomes of its values by itself. */
 interface Nature extends RotationRow {
@@ -15,7 +16,7 @@ interface Nature extends RotationRow {
   version_aliases: Record<string, number>;
   keep_policy: KeepPolicy | null;
 }
-const NATURE = `s.version_aliases, s.keep_policy, s.type, s.expire_time, coalesce(s.expire_time <= now(), false) as is_expired, ${ROTATION_COLUMNS}`;
+const NATURE = `s.version_aliases, s.keep_policy, s.type, s.expire_time, ${secretExpired('s')} as is_expired, ${ROTATION_COLUMNS}`;
 
 export interface SecretRow extends Lifecycle, Nature {
   instance_uid: string;

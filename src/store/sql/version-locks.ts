@@ -21,6 +21,14 @@ const COLUMNS = 'version, lock_id, description, attributes, rotation_guard, crea
 const OF_SECRET = 'instance_uid = $1 and secret_uid = $2';
 const keyOf = ({ instance_uid, secret_uid }: Secret) => [instance_uid, secret_uid];
 
+const LOCKS_OF = (row: string): string =>
+  `select from version_locks l where l.instance_uid = ${row}.instance_uid and l.secret_uid = ${row}.secret_uid`;
+
+/** SQL: what is locked does not expire; of a secret, as long as any of its versions is. Nothing is looked up before the time. */
+const expired = (row: string, locks: string): string => `case when ${row}.expire_time <= now() then not exists (${locks}) else false end`;
+export const secretExpired = (s: string): string => expired(s, LOCKS_OF(s));
+export const versionExpired = (v: string): string => expired(v, `${LOCKS_OF(v)} and l.version = ${v}.version`);
+
 /** Undefined if there is one of this ID on the version. */
 export const insertLock = async (tx: Queryable, secret: Secret, l: Omit<LockRow, 'create_time'>): Promise<LockRow | undefined> => {
   const text = `insert into version_locks (instance_uid, secret_uid, version, lock_id, description, attributes, rotation_guard, created_by)
