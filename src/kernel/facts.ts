@@ -19,6 +19,7 @@ export const FACTS = {
   key: 'UUID of the root key',
   keysDestroyedTime: 'when the last key was destroyed',
   masterKey: 'the master key, by its id',
+  notModified: 'that the caller had the payload already, and was given none',
   previous: 'the master key before it, by its id',
   principal: 'SPIFFE ID of who gets or loses a right',
   purge: 'name of the purge; its uid is the correlation id of all that it does',

@@ -22,7 +22,8 @@ export type Scope = 'system' | InstancePath | GroupPath;
 /** What a call acts on, with the right it needs there. */
 export interface Guarded extends Resource {
   readonly scope: Scope;
-  readonly permission: Permission;
+  /** Null: none for the call itself; its handler asks for the right to each thing that it acts on. */
+  readonly permission: Permission | null;
 }
 
 export const scopeName = (scope: Scope): string => (scope === 'system' ? scope : 'group' in scope ? groupName(scope) : instanceName(scope));

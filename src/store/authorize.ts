@@ -5,12 +5,20 @@ import { openEpochCache } from '../kernel/epoch-cache.ts';
 import { denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Authorize } from '../kernel/table.ts';
-import { permits, type Bindings, type Guarded, type Role } from './access.ts';
+import { permits, type Bindings, type Guarded, type Permission, type Role, type Scope } from './access.ts';
 import { openInstanceUids } from './instance-uids.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
 
+export interface Decision {
+  readonly permitted: boolean;
+  /** That the entry is about; empty if there is none. */
+  readonly instanceUid: string;
+}
+
 export interface Authorization {
   readonly authorize: Authorize;
+  /** For what a handler decides by itself. */
+  readonly decide: (principal: SpiffeId, scope: Scope, permission: Permission) => Promise<Decision>;
   /** To be called after a change of bindings: it counts for the next call here, and within a second at every replica. */
   readonly bindingsChanged: () => void;
 }
@@ -26,13 +34,17 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
   const uids = openInstanceUids(db);
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
 
+  const decide = async (principal: SpiffeId, scope: Scope, permission: Permission | null): Promise<Decision> => {
+    await cache.confirm();
+    const permitted = permission === null || permits(await cache.get(principal), scope, permission);
+    return { permitted, instanceUid: await (permitted ? uids.of(scope) : uids.lookUp(scope)) };
+  };
   const authorize: Authorize = async (call, resource) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
     const { scope, permission } = resource as Guarded;
-    await cache.confirm();
-    const permitted = permits(await cache.get(call.principal), scope, permission);
-    call.annotate({ instanceUid: await (permitted ? uids.of(scope) : uids.lookUp(scope)) });
+    const { permitted, instanceUid } = await decide(call.principal, scope, permission);
+    call.annotate({ instanceUid });
     if (!permitted) throw denied(call.action, resource.name);
   };
-  return { authorize, bindingsChanged: () => cache.expire() };
+  return { authorize, decide, bindingsChanged: () => cache.expire() };
 };

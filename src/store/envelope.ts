@@ -11,6 +11,7 @@ import {
   type GenerateDekRequest,
   type ItemError,
   type UnwrapDekRequest,
+  type UnwrapDekResult,
 } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { batcher } from '../kernel/batch.ts';
 import type { ClientOf } from '../kernel/client.ts';
@@ -36,9 +37,18 @@ export interface Sealed {
   sealed: Buffer;
 }
 
+/** One of many that are opened at once; the key service records each under its name. */
+export interface Opening {
+  readonly name: string;
+  readonly place: Place;
+  readonly sealed: Sealed;
+}
+
 export interface Envelope {
   seal(place: Place, value: Buffer, call: Call): Promise<Sealed>;
   open(place: Place, stored: Sealed, call: Call): Promise<Buffer>;
+  /** All in one call to the key service, at most 1,000; what one fails with is its own. */
+  openAll(openings: readonly Opening[], call: Call): Promise<(Buffer | AppError)[]>;
 }
 
 const aad = ({ instanceUid, secretUid, version }: Place): Buffer => {
@@ -75,12 +85,23 @@ const contextOf = (place: Place): DekContext => ({
   version: place.version,
   additionalData: NONE,
 });
-const callContextOf = (call: Call): CallContext => ({
+const callContextOf = (call: Call, resource: string = call.facts.resource ?? call.resource): CallContext => ({
   principal: call.principal,
-  resource: call.facts.resource ?? call.resource,
+  resource,
   correlationId: call.correlationId,
   traceId: call.traceId,
 });
+
+const unwrapRequestOf = (place: Place, { wrappedDek }: Sealed, callContext: CallContext): UnwrapDekRequest => ({
+  scope: `scopes/${place.groupUid}`,
+  context: contextOf(place),
+  wrappedDek,
+  callContext,
+});
+
+/** The caller sent no ciphertext and no scope: if ours do not fit, it is our data that is wrong. */
+const ours = <E>(error: E): E | AppError =>
+  error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND') ? corrupted(error) : error;
 
 export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Envelope => {
   const limits = { max: 256, queue: 8_192, late: 'KEYS_UNAVAILABLE' } as const;
@@ -110,21 +131,39 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
         dek.fill(0);
       }
     },
-    open: async (place, { wrappedDek, sealed }, call) => {
-      const request = { scope: `scopes/${place.groupUid}`, context: contextOf(place), wrappedDek, callContext: callContextOf(call) };
+    open: async (place, stored, call) => {
+      const request = unwrapRequestOf(place, stored, callContextOf(call));
       const { dek, askedAt } = await unwrap(request, call.deadline).catch((error: unknown) => {
-        // The caller sent no ciphertext and no scope: if ours do not fit, it is our data that is wrong.
-        throw error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND')
-          ? corrupted(error)
-          : error;
+        throw ours(error);
       });
       try {
-        return openWith(fresh(dek, askedAt), place, sealed);
+        return openWith(fresh(dek, askedAt), place, stored.sealed);
       } finally {
         dek.fill(0);
       }
     },
+    openAll: async (openings, call) => {
+      if (openings.length === 0) return [];
+      const askedAt = performance.now();
+      const requests = openings.map(({ name, place, sealed }) => unwrapRequestOf(place, sealed, callContextOf(call, name)));
+      const { results } = await keys.batchUnwrapDeks({ requests }, { deadline: call.deadline });
+      return openings.map((opening, i) => openOne(opening, results[i], askedAt));
+    },
   };
+};
+
+const openOne = ({ place, sealed }: Opening, result: UnwrapDekResult | undefined, askedAt: number): Buffer | AppError => {
+  const { outcome } = result ?? {};
+  if (outcome?.$case !== 'response') return ours(failed(outcome?.value));
+  const { dek } = outcome.value;
+  try {
+    return openWith(fresh(dek, askedAt), place, sealed.sealed);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  } finally {
+    dek.fill(0);
+  }
 };
 
 const failed = (error: ItemError | undefined): AppError =>

@@ -10,6 +10,8 @@ export const on = (permission: Permission, name: string, parse: (name: string) =
   scope: parse(name),
 });
 export const system = (permission: Permission, name: string): Guarded => ({ name, permission, scope: 'system' });
+/** For what acts on many things: the handler decides on each. */
+export const onEach = (name: string): Guarded => ({ name, permission: null, scope: 'system' });
 
 export const WATCH_LIMITS: StreamLimits = { requestBytes: METADATA_LIMITS.requestBytes, longestMs: 10 * 60_000 };
 

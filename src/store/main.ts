@@ -57,7 +57,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
-  const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
+  const { authorize, decide, bindingsChanged } = openAuthorization(db, config.administrators);
 
   const store: Store = {
     db,
@@ -66,6 +66,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     scopeKeys,
     envelope: openEnvelope(scopes),
     auditor,
+    decide,
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
     retention: {

@@ -7,10 +7,11 @@ import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_servic
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
-import { on, runWith, system } from './guarded.ts';
+import { on, onEach, runWith, system } from './guarded.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
+import { batchAccess } from './rpc/batch-access.ts';
 import { createBinding } from './rpc/create-binding.ts';
 import { createInstance } from './rpc/create-instance.ts';
 import { createSecret } from './rpc/create-secret.ts';
@@ -38,6 +39,8 @@ import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
 const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10_000 };
+/** 1,000 names with their etags. */
+const batch: Limits = { requestBytes: 512 * 1024, deadlineMs: 10_000 };
 
 const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
 const inScope = (scope: string): Scope => parseScope(scope, 'scope');
@@ -209,10 +212,19 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.version.access',
         resource: (r) => on('access', r.name, parseVersion),
         audit: 'read',
-        facts: ['version'],
+        facts: ['version', 'notModified'],
         data: true,
         limits: metadata,
         handler: run(accessSecretVersion),
+      },
+      batchAccess: {
+        action: 'secrets.version.access',
+        resource: () => onEach('secrets'),
+        audit: 'read',
+        facts: ['version', 'notModified'],
+        data: true,
+        limits: batch,
+        handler: run(batchAccess),
       },
     }),
     register(BindingServiceService, {

@@ -7,6 +7,7 @@ import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import type { PageTokens } from '../kernel/page.ts';
+import type { Authorization } from './authorize.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
 import type { ScopeRetention } from './scope-retention.ts';
@@ -20,6 +21,7 @@ export interface Store {
   readonly scopeKeys: ClientOf<typeof ScopeServiceService>;
   readonly envelope: Envelope;
   readonly auditor: Auditor;
+  readonly decide: Authorization['decide'];
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;

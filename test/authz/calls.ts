@@ -12,6 +12,7 @@ import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.t
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
+import { ORGANISATION_CALLS } from './organisation-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
 
 export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
@@ -111,6 +112,7 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
   ...KEY_CALLS,
   ...REGISTRATION_CALLS,
+  ...ORGANISATION_CALLS,
   ...IMPORT_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),

@@ -1,0 +1,61 @@
+// What one access and many have in common: a version that was asked for, found and allowed to be opened, with the facts of its entry
+// and the answer.
+import type { AccessSecretVersionRequest, AccessSecretVersionResponse } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
+import { notFound } from '../kernel/errors.ts';
+import type { EntryDraft } from '../kernel/table.ts';
+import type { Opening } from './envelope.ts';
+import { assertAbove } from './load.ts';
+import { parseVersion, secretName, versionName } from './names.ts';
+import { corrupted, parseIfNoneMatch, payloadEtag, toPayload, type Kind } from './payload.ts';
+import type { Asked, StoredVersion } from './sql/secret-versions.ts';
+import { assertActive, assertReadable } from './state.ts';
+
+export const parseAsked = ({ name, ifNoneMatch }: AccessSecretVersionRequest): Asked => ({
+  path: parseVersion(name),
+  known: parseIfNoneMatch(ifNoneMatch, 'if_none_match'),
+});
+
+/** May be opened, as far as this service knows. */
+export interface Readable {
+  readonly name: string;
+  readonly etag: string;
+  readonly kind: Kind;
+  readonly crc32c: bigint;
+  /** Undefined if the caller has the payload. */
+  readonly opening: Opening | undefined;
+  readonly draft: EntryDraft;
+}
+
+export const assertFound = <Stored extends StoredVersion>({ path }: Asked, stored: Stored | undefined): Stored => {
+  if (!stored) throw notFound('secret', secretName(path));
+  return stored;
+};
+
+/** Throws if its state, or that of anything above it, does not let it be opened. */
+export const toReadable = ({ path }: Asked, stored: StoredVersion): Readable => {
+  assertAbove(path, stored);
+  assertActive(secretName(path), stored.secret_state);
+  const { version, instance_uid: instanceUid, group_uid: groupUid, secret_uid: secretUid } = stored;
+  if (version === null) throw notFound('version', versionName(path, path.version));
+  const name = versionName(path, version);
+  assertReadable(name, stored.state);
+  const { wrapped_dek: wrappedDek, sealed, is_known: isKnown, kind, crc32c } = stored;
+  if (!isKnown && !(wrappedDek && sealed)) throw corrupted();
+  return {
+    name,
+    etag: payloadEtag(secretUid, version),
+    kind,
+    crc32c,
+    opening:
+      wrappedDek && sealed ? { name, place: { instanceUid, groupUid, secretUid, version }, sealed: { wrappedDek, sealed } } : undefined,
+    draft: { resource: name, instanceUid, attributes: { version: String(version), ...(isKnown ? { notModified: 'true' } : {}) } },
+  };
+};
+
+/** With the payload, if there was one to open. */
+export const toResponse = ({ name, etag, kind, crc32c }: Readable, bytes: Buffer | undefined): AccessSecretVersionResponse => ({
+  name,
+  etag,
+  payload: bytes && toPayload(kind, bytes, crc32c),
+  notModified: bytes === undefined,
+});
