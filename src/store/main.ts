@@ -28,6 +28,7 @@ import { purgeLookout, rekeyLookout } from './lookout.ts';
 import { openRekeys } from './rekeys.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
+import { openWatchers } from './watchers.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -77,6 +78,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     scopeRetention,
     lookAtPurge: purgeLookout(db),
     lookAtRekey: rekeyLookout(db),
+    watchers: stack.use(openWatchers(db, log)),
     rekeys,
     rekeyKeepForMs: config.rekeyKeepFor,
     bindingsChanged,

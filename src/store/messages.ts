@@ -10,13 +10,15 @@ import {
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { SecretEvent, SecretEvent_Type } from '../gen/strongroom/secrets/v1/secret_watch_service.ts';
 import { etagOf } from '../kernel/etag.ts';
 import { EFFECTS } from './hold.ts';
 import { UNREADABLE } from './key-state.ts';
-import type { ResourceId, SecretPath } from './names.ts';
+import type { GroupPath, ResourceId, SecretPath } from './names.ts';
 import { groupName, holdName, instanceName, secretName, versionName } from './names.ts';
 import { KINDS } from './payload.ts';
 import type { BindingRow } from './sql/bindings.ts';
+import type { ChangeRow } from './sql/changes.ts';
 import type { HoldRow } from './sql/holds.ts';
 import type { InstanceRow } from './sql/instances.ts';
 import type { PurgeRow, QueueRow } from './sql/purges.ts';
@@ -112,6 +114,20 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,
+});
+
+/** As it is told to who watches this group. */
+export const toSecretEvent = (path: GroupPath, row: ChangeRow): SecretEvent => ({
+  type: SecretEvent_Type[row.kind],
+  name:
+    row.secret_id === null
+      ? row.group_uid === null
+        ? instanceName(path)
+        : groupName(path)
+      : secretName({ ...path, secret: id(row.secret_id) }),
+  uid: row.secret_uid ?? '',
+  version: row.version ?? 0,
+  changeTime: row.create_time,
 });
 
 export const toBinding = (row: BindingRow): Binding => ({

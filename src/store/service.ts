@@ -1,5 +1,6 @@
 // THE table of the secret store: every RPC with its action, what it acts on and which right it needs there, when its audit
-// entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, holds and purges in service-deletion.ts.
+// entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, what watches and moves
+// secrets in service-organisation.ts, holds and purges in service-deletion.ts.
 import { BindingServiceService } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
@@ -35,6 +36,7 @@ import { updateInstance } from './rpc/update-instance.ts';
 import { updateSecret } from './rpc/update-secret.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
+import { organisationRegistration } from './service-organisation.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
@@ -253,6 +255,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(deleteBinding),
       },
     }),
+    organisationRegistration(store),
     ...deletionRegistrations(store),
   ];
 };

@@ -13,6 +13,7 @@ import type { RetentionLimits } from './fields.ts';
 import type { ScopeRetention } from './scope-retention.ts';
 import type { PurgeRow } from './sql/purges.ts';
 import type { GroupKey, RekeyRow } from './sql/rekeys.ts';
+import type { Watchers } from './watchers.ts';
 
 export interface Store {
   readonly db: Db;
@@ -30,6 +31,7 @@ export interface Store {
   readonly lookAtPurge: (uid: string, deadline: number) => Promise<PurgeRow | undefined>;
   /** The latest rekey of a group, likewise. */
   readonly lookAtRekey: (group: GroupKey, deadline: number) => Promise<RekeyRow | undefined>;
+  readonly watchers: Watchers;
   /** What replaces keys of groups, to be told that there is one to replace. */
   readonly rekeys: { kick(): void };
   /** How long the old key of a group is kept after a rekey, unless a request says otherwise. */

@@ -25,6 +25,7 @@ import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_s
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
+import { SecretWatchServiceService } from '../../src/gen/strongroom/secrets/v1/secret_watch_service.ts';
 import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
 import { secureContext } from '../../src/kernel/tls.ts';
 
@@ -121,6 +122,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     bindings: unary(store, BindingServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
+    watchSecrets: stream(store, SecretWatchServiceService.watchSecrets),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
     watchGroupRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
     keys: unary(keys, KeyServiceService),
