@@ -1,5 +1,6 @@
 // Who watches secrets here: one reader of the feed of changes for all of them, each with what has come for it and was not taken yet, in
 // bounds. Changes of other replicas tell nobody, so this looks again and again, and not at all while nobody watches.
+import { setImmediate } from 'node:timers/promises';
 import type { Db } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
 import { openLoop } from '../kernel/loop.ts';
@@ -13,6 +14,7 @@ const LOOK_ROWS = 5_000;
 const UNDER_WAY = 1_000n;
 /** After so long a watcher is told that there is nothing. */
 const TELL_MS = 30_000;
+const SLICE = 200;
 /** Changes that wait for a watcher to take them; one more, and all that it is told is that it has missed some. */
 export const MOST_WAITING = 1_000;
 
@@ -88,9 +90,15 @@ export const openWatchers = (db: Db, log: Log): Watchers => {
     return rows.length < LOOK_ROWS;
   };
 
-  const wake = (): void => {
+  /** In slices, so that thousands who are told at once do not keep everybody else waiting. */
+  const wake = async (): Promise<void> => {
     const due = performance.now() - TELL_MS;
-    for (const entry of all()) if (hasNews(entry) || entry.toldAt <= due) entry.wake?.();
+    let count = 0;
+    for (const entry of [...all()]) {
+      if (!hasNews(entry) && entry.toldAt > due) continue;
+      entry.wake?.();
+      if (++count % SLICE === 0) await setImmediate();
+    }
   };
 
   const loop = openLoop(async () => {
@@ -100,7 +108,7 @@ export const openWatchers = (db: Db, log: Log): Watchers => {
     }
     try {
       while (!(await look()));
-      wake();
+      await wake();
     } catch (error) {
       log.warn({ error: describe(error) }, 'changes could not be read; trying again');
     }
