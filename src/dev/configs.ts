@@ -96,7 +96,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
-const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'SecretWatch', 'Binding', 'Hold', 'Purge'];
+const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'SecretWatch', 'SecretMove', 'Binding', 'Hold', 'Purge'];
 
 const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   ...common(stack, 'store'),

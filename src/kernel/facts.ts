@@ -7,6 +7,7 @@ export const FACTS = {
   change: 'what happened to the root key',
   count: 'how many there were',
   deks: 'the DEKs, `{secret uid}/{version}`, separated by commas',
+  destination: 'the name that the secret has after the move',
   destroyed: 'the version that was destroyed',
   effect: 'what the hold prevents',
   endIndex: 'index after the last entry that was looked at',

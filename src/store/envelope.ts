@@ -44,11 +44,20 @@ export interface Opening {
   readonly sealed: Sealed;
 }
 
+/** A DEK that is not opened here. */
+export interface Wrapped {
+  readonly name: string;
+  readonly place: Place;
+  readonly wrappedDek: Buffer;
+}
+
 export interface Envelope {
   seal(place: Place, value: Buffer, call: Call): Promise<Sealed>;
   open(place: Place, stored: Sealed, call: Call): Promise<Buffer>;
   /** All in one call to the key service, at most 1,000; what one fails with is its own. */
   openAll(openings: readonly Opening[], call: Call): Promise<(Buffer | AppError)[]>;
+  /** Wraps DEKs for another group, in one call, at most 1,000; fails as the first that fails. */
+  rewrapAll(wrapped: readonly Wrapped[], groupUid: string, call: Call): Promise<Buffer[]>;
 }
 
 const aad = ({ instanceUid, secretUid, version }: Place): Buffer => {
@@ -92,7 +101,7 @@ const callContextOf = (call: Call, resource: string = call.facts.resource ?? cal
   traceId: call.traceId,
 });
 
-const unwrapRequestOf = (place: Place, { wrappedDek }: Sealed, callContext: CallContext): UnwrapDekRequest => ({
+const unwrapRequestOf = (place: Place, wrappedDek: Buffer, callContext: CallContext): UnwrapDekRequest => ({
   scope: `scopes/${place.groupUid}`,
   context: contextOf(place),
   wrappedDek,
@@ -132,7 +141,7 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
       }
     },
     open: async (place, stored, call) => {
-      const request = unwrapRequestOf(place, stored, callContextOf(call));
+      const request = unwrapRequestOf(place, stored.wrappedDek, callContextOf(call));
       const { dek, askedAt } = await unwrap(request, call.deadline).catch((error: unknown) => {
         throw ours(error);
       });
@@ -145,9 +154,22 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
     openAll: async (openings, call) => {
       if (openings.length === 0) return [];
       const askedAt = performance.now();
-      const requests = openings.map(({ name, place, sealed }) => unwrapRequestOf(place, sealed, callContextOf(call, name)));
+      const requests = openings.map(({ name, place, sealed }) => unwrapRequestOf(place, sealed.wrappedDek, callContextOf(call, name)));
       const { results } = await keys.batchUnwrapDeks({ requests }, { deadline: call.deadline });
       return openings.map((opening, i) => openOne(opening, results[i], askedAt));
+    },
+    rewrapAll: async (wrapped, groupUid, call) => {
+      if (wrapped.length === 0) return [];
+      const requests = wrapped.map(({ name, place, wrappedDek }) => ({
+        ...unwrapRequestOf(place, wrappedDek, callContextOf(call, name)),
+        targetScope: `scopes/${groupUid}`,
+      }));
+      const { results } = await keys.batchRewrapDeks({ requests }, { deadline: call.deadline });
+      return wrapped.map((_, i) => {
+        const outcome = results[i]?.outcome;
+        if (outcome?.$case !== 'response') throw ours(failed(outcome?.value));
+        return outcome.value.wrappedDek;
+      });
     },
   };
 };

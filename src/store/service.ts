@@ -36,7 +36,7 @@ import { updateInstance } from './rpc/update-instance.ts';
 import { updateSecret } from './rpc/update-secret.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
-import { organisationRegistration } from './service-organisation.ts';
+import { organisationRegistrations } from './service-organisation.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
@@ -255,7 +255,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(deleteBinding),
       },
     }),
-    organisationRegistration(store),
+    ...organisationRegistrations(store),
     ...deletionRegistrations(store),
   ];
 };

@@ -12,10 +12,10 @@ import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.t
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
-import { ORGANISATION_CALLS } from './organisation-calls.ts';
+import { makeOrganisationTargets, ORGANISATION_CALLS, type OrganisationTargets } from './organisation-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
 
-export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
+export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets, OrganisationTargets {
   secret: string;
   scope: string;
   context: DekContext;
@@ -74,6 +74,7 @@ export const makeTargets = async (
   return {
     ...tenant,
     ...(await makeDeletionTargets(operator, instance, group)),
+    ...(await makeOrganisationTargets(operator, group)),
     ...keyTargets,
     ...(await makeImportTargets(operator, keyTargets.ring)),
     secret,

@@ -52,6 +52,7 @@ secrets.v1.SecretService/DestroySecretVersion         yes      yes     -      - 
 secrets.v1.SecretService/RestoreSecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      yes      yes -    -         -       -     -    -      -     -
 secrets.v1.SecretAccessService/BatchAccess            yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
+secrets.v1.SecretMoveService/MoveSecret               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretWatchService/WatchSecrets            yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -     -

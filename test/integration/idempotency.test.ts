@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => [operator, auditor].forEach((clients) => clients[Symbol.dispose]()));
 
-const { instances, groups, secrets, bindings, holds, purges } = operator;
+const { instances, groups, secrets, bindings, holds, moves, purges } = operator;
 const newGroup = async () => (await groups.createSecretGroup({ parent: tenant.instance, secretGroupId: newId('g'), ...fresh() })).name;
 const newSecret = async () =>
   (await secrets.createSecret({ parent: tenant.group, secretId: newId('s'), payload: text('v'), ...fresh() })).name;
@@ -114,6 +114,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     await instances.updateInstance({ instance: Instance.fromPartial({ name: tenant.instance, retentionPolicy }), ...fresh() });
     await secrets.destroySecretVersion({ name, ...fresh() });
     return (once, o) => secrets.restoreSecretVersion({ name, ...once }, o);
+  },
+  'SecretMoveService/MoveSecret': async () => {
+    const [name, destinationParent] = [await newSecret(), await newGroup()];
+    return (once, o) => moves.moveSecret({ name, destinationParent, ...once }, o);
   },
   'HoldService/CreateHold': async () => {
     const parent = await newSecret();

@@ -75,3 +75,26 @@ grant select, insert on changes to store;
 grant select on changes_horizon to store;
 grant select (id, create_time), insert, delete on changes to worker;
 grant select, update on changes_horizon to worker;
+
+-- Names that secrets were moved away from. They stand for nothing else ever after: only the same secret can come back.
+create table moved_names (
+  resource text primary key,
+  secret_uid uuid not null,
+  -- The transaction of the move: in it, and in no other, the secret's wrapped keys are replaced.
+  move_xact xid8 not null default pg_current_xact_id(),
+  move_time timestamptz not null default now()
+);
+create index moved_names_secret on moved_names (secret_uid);
+
+create or replace function check_rewrap() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  if not exists (
+    select from public.secrets s join public.rekeys r using (instance_uid, group_uid)
+    where s.instance_uid = new.instance_uid and s.secret_uid = new.secret_uid and r.state = 'REWRAPPING')
+    and not exists (select from public.moved_names where secret_uid = new.secret_uid and move_xact = pg_current_xact_id())
+  then raise exception 'a wrapped key is replaced only while the key of its group is, or with a move to another group'; end if;
+  return new;
+end $$;
+
+grant select, insert, update (move_xact, move_time) on moved_names to store;
+grant select on moved_names to worker;
