@@ -39,3 +39,12 @@ export type Bindings = ReadonlyMap<string, ReadonlySet<Role>>;
 
 export const permits = (bindings: Bindings, scope: Scope, permission: Permission): boolean =>
   scopesAbove(scope).some((name) => [...(bindings.get(name) ?? [])].some((role) => PERMITS[role].includes(permission)));
+
+/** The IDs of the groups of an instance where a right counts; null for all of them. */
+export const groupsWith = (bindings: Bindings, instance: InstancePath, permission: Permission): string[] | null => {
+  if (permits(bindings, instance, permission)) return null;
+  const prefix = `${instanceName(instance)}/groups/`;
+  return [...bindings]
+    .filter(([scope, roles]) => scope.startsWith(prefix) && [...roles].some((role) => PERMITS[role].includes(permission)))
+    .map(([scope]) => scope.slice(prefix.length));
+};

@@ -4,9 +4,10 @@ import type { Db } from '../kernel/db.ts';
 import { openEpochCache } from '../kernel/epoch-cache.ts';
 import { denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
-import type { Authorize } from '../kernel/table.ts';
-import { permits, type Bindings, type Guarded, type Permission, type Role, type Scope } from './access.ts';
+import type { Authorize, Call } from '../kernel/table.ts';
+import { groupsWith, permits, type Bindings, type Guarded, type Permission, type Role, type Scope } from './access.ts';
 import { openInstanceUids } from './instance-uids.ts';
+import type { InstancePath } from './names.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
 
 export interface Decision {
@@ -19,6 +20,8 @@ export interface Authorization {
   readonly authorize: Authorize;
   /** For what a handler decides by itself. */
   readonly decide: (principal: SpiffeId, scope: Scope, permission: Permission) => Promise<Decision>;
+  /** The IDs of the groups of an instance where the caller has the right, null for all; denied if there is none. */
+  readonly groupsOf: (call: Call, instance: InstancePath, permission: Permission) => Promise<string[] | null>;
   /** To be called after a change of bindings: it counts for the next call here, and within a second at every replica. */
   readonly bindingsChanged: () => void;
 }
@@ -46,5 +49,12 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
     call.annotate({ instanceUid });
     if (!permitted) throw denied(call.action, resource.name);
   };
-  return { authorize, decide, bindingsChanged: () => cache.expire() };
+  const groupsOf: Authorization['groupsOf'] = async (call, instance, permission) => {
+    const { instanceUid } = await decide(call.principal, instance, permission);
+    call.annotate({ instanceUid });
+    const groups = groupsWith(await cache.get(call.principal), instance, permission);
+    if (groups?.length === 0) throw denied(call.action, call.resource);
+    return groups;
+  };
+  return { authorize, decide, groupsOf, bindingsChanged: () => cache.expire() };
 };

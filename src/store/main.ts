@@ -58,7 +58,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
-  const { authorize, decide, bindingsChanged } = openAuthorization(db, config.administrators);
+  const { authorize, decide, groupsOf, bindingsChanged } = openAuthorization(db, config.administrators);
 
   const store: Store = {
     db,
@@ -68,6 +68,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     envelope: openEnvelope(scopes),
     auditor,
     decide,
+    groupsOf,
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
     retention: {

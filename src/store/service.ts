@@ -6,9 +6,10 @@ import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_se
 import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
-import type { Scope } from './access.ts';
+import type { Guarded, Permission, Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
 import { on, onEach, runWith, system } from './guarded.ts';
+import { parseGroups } from './listing.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
@@ -45,6 +46,9 @@ const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10
 const batch: Limits = { requestBytes: 512 * 1024, deadlineMs: 10_000 };
 
 const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
+/** With all groups of an instance, the handler asks for the right to each. */
+const inGroups = (permission: Permission, parent: string): Guarded =>
+  'group' in parseGroups(parent) ? on(permission, parent, inGroup) : onEach(parent);
 const inScope = (scope: string): Scope => parseScope(scope, 'scope');
 
 export const registrations = (store: Store): Registration[] => {
@@ -121,7 +125,7 @@ export const registrations = (store: Store): Registration[] => {
       },
       listSecrets: {
         action: 'secrets.secret.list',
-        resource: (r) => on('read', r.parent, inGroup),
+        resource: (r) => inGroups('read', r.parent),
         audit: 'read',
         facts: [],
         limits: metadata,

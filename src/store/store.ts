@@ -23,6 +23,7 @@ export interface Store {
   readonly envelope: Envelope;
   readonly auditor: Auditor;
   readonly decide: Authorization['decide'];
+  readonly groupsOf: Authorization['groupsOf'];
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;

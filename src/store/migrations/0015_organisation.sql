@@ -98,3 +98,7 @@ end $$;
 
 grant select, insert, update (move_xact, move_time) on moved_names to store;
 grant select on moved_names to worker;
+
+-- The orders of lists, besides the one by name.
+create index secrets_by_create_time on secrets (instance_uid, group_uid, create_time, secret_uid);
+create index secrets_by_update_time on secrets (instance_uid, group_uid, update_time, secret_uid);

@@ -25,7 +25,8 @@ export interface SecretRow extends Lifecycle {
   latest_version: number;
 }
 
-const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
+/** Of `i`, `g` and `s`. */
+export const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
   coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
   coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
   s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
@@ -43,21 +44,6 @@ export const selectSecret = async (db: Queryable, path: SecretPath): Promise<Sec
 export const lockSecret = async (tx: Queryable, path: SecretPath): Promise<SecretRow | undefined> => {
   const text = `select ${COLUMNS} ${FROM} ${BY_NAME} for update of s for share of g, i`;
   return (await tx.query<SecretRow>({ name: 'store.lockSecret', text, values: nameOf(path) }))[0];
-};
-
-interface Page {
-  instanceUid: string;
-  groupUid: string;
-  after: string;
-  limit: number;
-  showDeleted: boolean;
-}
-
-export const listSecrets = (db: Queryable, page: Page): Promise<SecretRow[]> => {
-  const text = `select ${COLUMNS} ${FROM} where s.instance_uid = $1 and s.group_uid = $2 and s.secret_id > $3 and (s.state = 'ACTIVE' or $5)
-    order by s.secret_id limit $4`;
-  const values = [page.instanceUid, page.groupUid, page.after, page.limit, page.showDeleted];
-  return db.query<SecretRow>({ name: 'store.listSecrets', text, values });
 };
 
 export interface NewSecret {
