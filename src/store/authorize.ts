@@ -4,11 +4,12 @@ import type { Db } from '../kernel/db.ts';
 import { openEpochCache } from '../kernel/epoch-cache.ts';
 import { denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
-import type { Authorize, Call } from '../kernel/table.ts';
-import { groupsWith, permits, type Bindings, type Guarded, type Permission, type Role, type Scope } from './access.ts';
+import type { Authorize } from '../kernel/table.ts';
+import { permits, permitsBelow, type Bindings, type Guarded, type Role } from './access.ts';
 import { openInstanceUids } from './instance-uids.ts';
-import type { InstancePath } from './names.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
+
+type Decided = Omit<Guarded, 'name'>;
 
 export interface Decision {
   readonly permitted: boolean;
@@ -19,9 +20,9 @@ export interface Decision {
 export interface Authorization {
   readonly authorize: Authorize;
   /** For what a handler decides by itself. */
-  readonly decide: (principal: SpiffeId, scope: Scope, permission: Permission) => Promise<Decision>;
-  /** The IDs of the groups of an instance where the caller has the right, null for all; denied if there is none. */
-  readonly groupsOf: (call: Call, instance: InstancePath, permission: Permission) => Promise<string[] | null>;
+  readonly decide: (principal: SpiffeId, what: Decided) => Promise<Decision>;
+  /** What the caller has, as it was decided by. */
+  readonly bindingsOf: (principal: SpiffeId) => Promise<Bindings>;
   /** To be called after a change of bindings: it counts for the next call here, and within a second at every replica. */
   readonly bindingsChanged: () => void;
 }
@@ -37,24 +38,24 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
   const uids = openInstanceUids(db);
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
 
-  const decide = async (principal: SpiffeId, scope: Scope, permission: Permission | null): Promise<Decision> => {
+  const decide = async (principal: SpiffeId, { scope, permission, below }: Decided): Promise<Decision> => {
     await cache.confirm();
-    const permitted = permission === null || permits(await cache.get(principal), scope, permission);
+    const permitted = (below ? permitsBelow : permits)(await cache.get(principal), scope, permission);
     return { permitted, instanceUid: await (permitted ? uids.of(scope) : uids.lookUp(scope)) };
   };
   const authorize: Authorize = async (call, resource) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
-    const { scope, permission } = resource as Guarded;
-    const { permitted, instanceUid } = await decide(call.principal, scope, permission);
+    const { permitted, instanceUid } = await decide(call.principal, resource as Guarded);
     call.annotate({ instanceUid });
     if (!permitted) throw denied(call.action, resource.name);
   };
-  const groupsOf: Authorization['groupsOf'] = async (call, instance, permission) => {
-    const { instanceUid } = await decide(call.principal, instance, permission);
-    call.annotate({ instanceUid });
-    const groups = groupsWith(await cache.get(call.principal), instance, permission);
-    if (groups?.length === 0) throw denied(call.action, call.resource);
-    return groups;
+  return {
+    authorize,
+    decide,
+    bindingsOf: async (principal) => {
+      await cache.confirm();
+      return cache.get(principal);
+    },
+    bindingsChanged: () => cache.expire(),
   };
-  return { authorize, decide, groupsOf, bindingsChanged: () => cache.expire() };
 };

@@ -19,6 +19,7 @@ import { OWN_ACTIONS } from './own-actions.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
+import { openAccesses } from './accesses.ts';
 import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
@@ -58,7 +59,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
-  const { authorize, decide, groupsOf, bindingsChanged } = openAuthorization(db, config.administrators);
+  const { authorize, decide, bindingsOf, bindingsChanged } = openAuthorization(db, config.administrators);
 
   const store: Store = {
     db,
@@ -68,7 +69,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     envelope: openEnvelope(scopes),
     auditor,
     decide,
-    groupsOf,
+    bindingsOf,
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
     retention: {
@@ -79,6 +80,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     scopeRetention,
     lookAtPurge: purgeLookout(db),
     lookAtRekey: rekeyLookout(db),
+    accesses: stack.use(openAccesses(db, log)),
     watchers: stack.use(openWatchers(db, log)),
     rekeys,
     rekeyKeepForMs: config.rekeyKeepFor,

@@ -9,7 +9,7 @@ import {
   SecretGroupKeyRotation,
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
-import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { Secret, Secret_State, SecretUsage, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { SecretEvent, SecretEvent_Type } from '../gen/strongroom/secrets/v1/secret_watch_service.ts';
 import { etagOf } from '../kernel/etag.ts';
 import { EFFECTS } from './hold.ts';
@@ -23,6 +23,7 @@ import type { HoldRow } from './sql/holds.ts';
 import type { InstanceRow } from './sql/instances.ts';
 import type { PurgeRow, QueueRow } from './sql/purges.ts';
 import type { RekeyRow } from './sql/rekeys.ts';
+import type { UsageRow } from './sql/secret-accesses.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow, ShownSecret } from './sql/secrets.ts';
@@ -100,8 +101,15 @@ export const toSecret = (row: ShownSecret): Secret => ({
   labels: mapOf(row.labels),
   annotations: mapOf(row.annotations),
   latestVersion: row.latest_version,
+  usage: undefined,
   etag: etagOf(row.secret_uid, row.revision),
   ...times(row),
+});
+
+export const toUsage = (row: UsageRow): SecretUsage => ({
+  accessCount: row.accesses,
+  lastAccessTime: row.last_access_time ?? undefined,
+  versionCount: row.versions,
 });
 
 export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => ({

@@ -18,6 +18,8 @@ export const parseAsked = ({ name, ifNoneMatch }: AccessSecretVersionRequest): A
 /** May be opened, as far as this service knows. */
 export interface Readable {
   readonly name: string;
+  readonly instanceUid: string;
+  readonly secretUid: string;
   readonly etag: string;
   readonly kind: Kind;
   readonly crc32c: bigint;
@@ -43,6 +45,8 @@ export const toReadable = ({ path }: Asked, stored: StoredVersion): Readable => 
   if (!isKnown && !(wrappedDek && sealed)) throw corrupted();
   return {
     name,
+    instanceUid,
+    secretUid,
     etag: payloadEtag(secretUid, version),
     kind,
     crc32c,

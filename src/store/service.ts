@@ -8,7 +8,7 @@ import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_servic
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Guarded, Permission, Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
-import { on, onEach, runWith, system } from './guarded.ts';
+import { below, on, runWith, self, system } from './guarded.ts';
 import { parseGroups } from './listing.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
@@ -46,9 +46,10 @@ const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10
 const batch: Limits = { requestBytes: 512 * 1024, deadlineMs: 10_000 };
 
 const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
-/** With all groups of an instance, the handler asks for the right to each. */
-const inGroups = (permission: Permission, parent: string): Guarded =>
-  'group' in parseGroups(parent) ? on(permission, parent, inGroup) : onEach(parent);
+const inGroups = (permission: Permission, parent: string): Guarded => {
+  const scope = parseGroups(parent);
+  return 'group' in scope ? on(permission, parent, () => scope) : below(permission, parent, scope);
+};
 const inScope = (scope: string): Scope => parseScope(scope, 'scope');
 
 export const registrations = (store: Store): Registration[] => {
@@ -223,9 +224,10 @@ export const registrations = (store: Store): Registration[] => {
         limits: metadata,
         handler: run(accessSecretVersion),
       },
+      // The handler asks for the right to each.
       batchAccess: {
         action: 'secrets.version.access',
-        resource: () => onEach('secrets'),
+        resource: () => self('secrets'),
         audit: 'read',
         facts: ['version', 'notModified'],
         data: true,

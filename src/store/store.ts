@@ -7,6 +7,7 @@ import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import type { PageTokens } from '../kernel/page.ts';
+import type { Accesses } from './accesses.ts';
 import type { Authorization } from './authorize.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
@@ -23,7 +24,7 @@ export interface Store {
   readonly envelope: Envelope;
   readonly auditor: Auditor;
   readonly decide: Authorization['decide'];
-  readonly groupsOf: Authorization['groupsOf'];
+  readonly bindingsOf: Authorization['bindingsOf'];
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;
@@ -32,6 +33,7 @@ export interface Store {
   readonly lookAtPurge: (uid: string, deadline: number) => Promise<PurgeRow | undefined>;
   /** The latest rekey of a group, likewise. */
   readonly lookAtRekey: (group: GroupKey, deadline: number) => Promise<RekeyRow | undefined>;
+  readonly accesses: Accesses;
   readonly watchers: Watchers;
   /** What replaces keys of groups, to be told that there is one to replace. */
   readonly rekeys: { kick(): void };

@@ -2,7 +2,7 @@
 // and each in the audit log under its own name.
 import { status } from '@grpc/grpc-js';
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
@@ -161,5 +161,25 @@ describe('a payload that the caller has already', () => {
     expect((await app.access.accessSecretVersion({ name, ifNoneMatch: 'x'.repeat(128) })).notModified).toBe(false);
     const long = app.access.accessSecretVersion({ name, ifNoneMatch: 'x'.repeat(129) });
     expect(await properRefusalOf(long)).toMatchObject({ code: 'INVALID_ARGUMENT', fields: ['if_none_match'] });
+  });
+});
+
+describe('how much a secret is used', () => {
+  it('is told a few seconds later, also of what was accessed in a batch or had already', async () => {
+    const secret = await newSecret();
+    expect((await secrets.getSecret({ name: secret })).usage).toEqual({ accessCount: 0n, lastAccessTime: undefined, versionCount: 1n });
+    const name = `${secret}/versions/1`;
+    const { etag } = await app.access.accessSecretVersion({ name });
+    await app.access.accessSecretVersion({ name, ifNoneMatch: etag });
+    await access([name, name, `${secret}/versions/9`]);
+    const at = Date.now();
+    await vi.waitFor(
+      async () => {
+        const { usage } = await secrets.getSecret({ name: secret });
+        expect(usage?.accessCount).toBe(4n);
+        expect(Math.abs(usage!.lastAccessTime!.getTime() - at)).toBeLessThan(1_000);
+      },
+      { timeout: 10_000, interval: 200 },
+    );
   });
 });

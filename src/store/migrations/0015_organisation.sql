@@ -102,3 +102,14 @@ grant select on moved_names to worker;
 -- The orders of lists, besides the one by name.
 create index secrets_by_create_time on secrets (instance_uid, group_uid, create_time, secret_uid);
 create index secrets_by_update_time on secrets (instance_uid, group_uid, update_time, secret_uid);
+
+-- Approximate: counted in memory and added from time to time. Goes with the secret.
+create table secret_accesses (
+  instance_uid uuid not null,
+  secret_uid uuid not null,
+  accesses bigint not null,
+  last_access_time timestamptz not null,
+  primary key (instance_uid, secret_uid),
+  foreign key (instance_uid, secret_uid) references secrets on delete cascade
+);
+grant select, insert, update on secret_accesses to store;

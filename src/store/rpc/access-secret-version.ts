@@ -22,5 +22,7 @@ const open = async (store: Store, asked: Asked, call: Call): Promise<AccessSecre
   const readable = toReadable(asked, assertFound(asked, await selectStored(store.db.read, asked)));
   call.annotate(readable.draft);
   const { opening } = readable;
-  return toResponse(readable, opening && (await store.envelope.open(opening.place, opening.sealed, call)));
+  const bytes = opening && (await store.envelope.open(opening.place, opening.sealed, call));
+  store.accesses.count(readable);
+  return toResponse(readable, bytes);
 };

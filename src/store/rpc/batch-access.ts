@@ -57,7 +57,7 @@ const authorize = async (store: Store, items: readonly Item[], call: Call): Prom
   const decisions = new Map<string, Promise<Decision>>();
   const decide = (group: GroupPath): Promise<Decision> => {
     const name = groupName(group);
-    const decision = decisions.get(name) ?? store.decide(call.principal, group, 'access');
+    const decision = decisions.get(name) ?? store.decide(call.principal, { scope: group, permission: 'access' });
     decisions.set(name, decision);
     return decision;
   };
@@ -86,6 +86,7 @@ const open = async (store: Store, items: readonly Item[], call: Call): Promise<v
     const bytes = version.opening && opened.next().value;
     await settle(item, call, () => {
       if (bytes instanceof AppError) throw bytes;
+      store.accesses.count(version);
       item.outcome = toResponse(version, bytes);
     });
   }

@@ -2,6 +2,7 @@ import type { ListSecretsRequest, ListSecretsResponse } from '../../gen/strongro
 import { pageOf } from '../../kernel/page.ts';
 import type { Call } from '../../kernel/table.ts';
 import { parseFilter } from '../filter.ts';
+import { shownTo } from '../guarded.ts';
 import { parseGroups, parseOrder, parseReadMask } from '../listing.ts';
 import { loadActiveGroup, loadInstance } from '../load.ts';
 import { toSecret } from '../messages.ts';
@@ -22,20 +23,19 @@ export const listSecrets = async (store: Store, request: ListSecretsRequest, cal
     binding: ['secrets', list.instanceUid, parent, String(showDeleted), filter, orderBy],
     first: [],
     select: ([first, second], limit) => read(store, list, first !== undefined && second !== undefined ? [first, second] : undefined, limit),
-    cursor: (row): Cursor => (list.order.by === 'secret_id' ? [row.group_id, row.secret_id] : [row.cursor_time, row.secret_uid]),
+    cursor: (row): Cursor => (list.order.by === 'secret_id' ? [row.group_id, row.secret_id] : [row.cursor_time ?? '', row.secret_uid]),
     item: (row) => masked(toSecret(row)),
   });
   return { secrets: items, nextPageToken };
 };
 
-/** Of a group the table has asked whether the caller may see it; of several, this asks. */
 const toList = async (store: Store, path: GroupPath | InstancePath, call: Call): Promise<Pick<SecretList, 'instanceUid' | 'groups'>> => {
   if ('group' in path) {
     const { instance_uid: instanceUid, group_id: group } = await loadActiveGroup(store.db.read, path);
     call.annotate({ instanceUid });
     return { instanceUid, groups: [group] };
   }
-  const groups = await store.groupsOf(call, path, 'read');
+  const groups = (await shownTo(store, call, path)) ?? null;
   const { instance_uid: instanceUid, state } = await loadInstance(store.db.read, path);
   assertActive(call.resource, state);
   return { instanceUid, groups };

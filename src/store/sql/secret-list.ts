@@ -2,7 +2,7 @@
 import type { Queryable } from '../../kernel/db.ts';
 import type { Filter } from '../filter.ts';
 import type { Order } from '../listing.ts';
-import { COLUMNS, type SecretRow } from './secrets.ts';
+import { SHOWN, type ShownSecret } from './secrets.ts';
 
 /** The first is the group's ID, or the time; the second the secret's ID, or its uid. */
 export type Cursor = readonly [string, string];
@@ -10,8 +10,9 @@ export type Cursor = readonly [string, string];
 /** SQL: longer than an ID can be. */
 const AFTER_ALL = `repeat('z', 64)`;
 
-export interface ListedSecret extends SecretRow {
-  cursor_time: string;
+export interface ListedSecret extends ShownSecret {
+  /** With all its digits, of the time that the list is ordered by; none by name. */
+  cursor_time?: string;
 }
 
 export interface SecretList {
@@ -62,7 +63,7 @@ export const listSecrets = (db: Queryable, list: SecretList, after: Cursor | und
   const [inner, outer] = [isByName ? ['secret_id'] : [order.by, 'secret_uid'], keys].map((by) =>
     by.map((key) => `${key} ${direction}`).join(', '),
   );
-  const text = `select ${COLUMNS}, s.${isByName ? 'create_time' : order.by}::text as cursor_time
+  const text = `select ${SHOWN}${isByName ? '' : `, s.${order.by}::text as cursor_time`}
     from secret_groups g join instances i using (instance_uid) cross join lateral (
       select * from secrets where instance_uid = g.instance_uid and group_uid = g.group_uid and (state = 'ACTIVE' or $3) ${fromSecret}
         ${filter ? `and ${conditionOf(filter, parameter)}` : ''}

@@ -25,12 +25,14 @@ export interface SecretRow extends Lifecycle {
   latest_version: number;
 }
 
-/** Of `i`, `g` and `s`. */
-export const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
-  coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
-  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
-  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
+/** Of `s`: what is shown of a secret, but for its name. */
+const OWN = `s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
   s.delete_time, s.purge_time`;
+/** Of `i`, `g` and `s`. */
+export const SHOWN = `i.instance_id, g.group_id, ${OWN}`;
+const COLUMNS = `i.instance_uid, i.state as instance_state, i.purge_protection,
+  coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
+  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.state as group_state, g.key_version, ${SHOWN}`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
 const nameOf = (path: SecretPath) => [path.instance, path.group, path.secret];
@@ -63,9 +65,9 @@ export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
 
 /** Undefined if the ID is taken. */
 export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | undefined> => {
-  const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version)
+  const text = `insert into secrets as s (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version)
     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (instance_uid, group_uid, secret_id) do nothing
-    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, revision, create_time, update_time, delete_time, purge_time`;
+    returning ${OWN}`;
   const values = [s.instanceUid, s.secretUid, s.groupUid, s.secretId, s.description, s.labels, s.annotations, s.latestVersion];
   return (await tx.query<Made>({ name: 'store.insertSecret', text, values }))[0];
 };
