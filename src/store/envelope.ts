@@ -11,7 +11,6 @@ import {
   type GenerateDekRequest,
   type ItemError,
   type UnwrapDekRequest,
-  type UnwrapDekResult,
 } from '../gen/strongroom/keys/v1/envelope_service.ts';
 import { batcher } from '../kernel/batch.ts';
 import type { ClientOf } from '../kernel/client.ts';
@@ -37,13 +36,6 @@ export interface Sealed {
   sealed: Buffer;
 }
 
-/** One of many that are opened at once; the key service records each under its name. */
-export interface Opening {
-  readonly name: string;
-  readonly place: Place;
-  readonly sealed: Sealed;
-}
-
 /** A DEK that is not opened here. */
 export interface Wrapped {
   readonly name: string;
@@ -53,9 +45,8 @@ export interface Wrapped {
 
 export interface Envelope {
   seal(place: Place, value: Buffer, call: Call): Promise<Sealed>;
-  open(place: Place, stored: Sealed, call: Call): Promise<Buffer>;
-  /** All in one call to the key service, at most 1,000; what one fails with is its own. */
-  openAll(openings: readonly Opening[], call: Call): Promise<(Buffer | AppError)[]>;
+  /** The key service records it under `resource`, those of one call under the same one in one entry; unless given, under the call's own. */
+  open(place: Place, stored: Sealed, call: Call, resource?: string): Promise<Buffer>;
   /** Wraps DEKs for another group, in one call, at most 1,000; fails as the first that fails. */
   rewrapAll(wrapped: readonly Wrapped[], groupUid: string, call: Call): Promise<Buffer[]>;
 }
@@ -113,7 +104,8 @@ const ours = <E>(error: E): E | AppError =>
   error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND') ? corrupted(error) : error;
 
 export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Envelope => {
-  const limits = { max: 256, queue: 8_192, late: 'KEYS_UNAVAILABLE' } as const;
+  // As many as the key service takes at once: a batch of ours leaves whole.
+  const limits = { max: 1_000, queue: 32_768, late: 'KEYS_UNAVAILABLE' } as const;
   const generate = batcher<GenerateDekRequest, { dek: Buffer; wrappedDek: Buffer }>({
     ...limits,
     run: async (requests, deadline) => {
@@ -140,8 +132,8 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
         dek.fill(0);
       }
     },
-    open: async (place, stored, call) => {
-      const request = unwrapRequestOf(place, stored.wrappedDek, callContextOf(call));
+    open: async (place, stored, call, resource) => {
+      const request = unwrapRequestOf(place, stored.wrappedDek, callContextOf(call, resource));
       const { dek, askedAt } = await unwrap(request, call.deadline).catch((error: unknown) => {
         throw ours(error);
       });
@@ -150,13 +142,6 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
       } finally {
         dek.fill(0);
       }
-    },
-    openAll: async (openings, call) => {
-      if (openings.length === 0) return [];
-      const askedAt = performance.now();
-      const requests = openings.map(({ name, place, sealed }) => unwrapRequestOf(place, sealed.wrappedDek, callContextOf(call, name)));
-      const { results } = await keys.batchUnwrapDeks({ requests }, { deadline: call.deadline });
-      return openings.map((opening, i) => openOne(opening, results[i], askedAt));
     },
     rewrapAll: async (wrapped, groupUid, call) => {
       if (wrapped.length === 0) return [];
@@ -172,20 +157,6 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
       });
     },
   };
-};
-
-const openOne = ({ place, sealed }: Opening, result: UnwrapDekResult | undefined, askedAt: number): Buffer | AppError => {
-  const { outcome } = result ?? {};
-  if (outcome?.$case !== 'response') return ours(failed(outcome?.value));
-  const { dek } = outcome.value;
-  try {
-    return openWith(fresh(dek, askedAt), place, sealed.sealed);
-  } catch (error) {
-    if (error instanceof AppError) return error;
-    throw error;
-  } finally {
-    dek.fill(0);
-  }
 };
 
 const failed = (error: ItemError | undefined): AppError =>

@@ -3,9 +3,9 @@
 import type { AccessSecretVersionRequest, AccessSecretVersionResponse } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { notFound } from '../kernel/errors.ts';
 import type { EntryDraft } from '../kernel/table.ts';
-import type { Opening } from './envelope.ts';
+import type { Place, Sealed } from './envelope.ts';
 import { assertAbove } from './load.ts';
-import { parseVersion, secretName, versionName } from './names.ts';
+import { groupName, parseVersion, secretName, versionName } from './names.ts';
 import { corrupted, parseIfNoneMatch, payloadEtag, toPayload, type Kind } from './payload.ts';
 import type { Asked, StoredVersion } from './sql/secret-versions.ts';
 import { assertActive, assertReadable } from './state.ts';
@@ -18,13 +18,14 @@ export const parseAsked = ({ name, ifNoneMatch }: AccessSecretVersionRequest): A
 /** May be opened, as far as this service knows. */
 export interface Readable {
   readonly name: string;
+  readonly group: string;
   readonly instanceUid: string;
   readonly secretUid: string;
   readonly etag: string;
   readonly kind: Kind;
   readonly crc32c: bigint;
   /** Undefined if the caller has the payload. */
-  readonly opening: Opening | undefined;
+  readonly opening: { readonly place: Place; readonly sealed: Sealed } | undefined;
   readonly draft: EntryDraft;
 }
 
@@ -45,13 +46,13 @@ export const toReadable = ({ path }: Asked, stored: StoredVersion): Readable => 
   if (!isKnown && !(wrappedDek && sealed)) throw corrupted();
   return {
     name,
+    group: groupName(path),
     instanceUid,
     secretUid,
     etag: payloadEtag(secretUid, version),
     kind,
     crc32c,
-    opening:
-      wrappedDek && sealed ? { name, place: { instanceUid, groupUid, secretUid, version }, sealed: { wrappedDek, sealed } } : undefined,
+    opening: wrappedDek && sealed ? { place: { instanceUid, groupUid, secretUid, version }, sealed: { wrappedDek, sealed } } : undefined,
     draft: { resource: name, instanceUid, attributes: { version: String(version), ...(isKnown ? { notModified: 'true' } : {}) } },
   };
 };

@@ -80,16 +80,16 @@ const open = async (store: Store, items: readonly Item[], call: Call): Promise<v
   const readable: { item: Item; version: Readable }[] = [];
   for (const [i, { item, asked }] of waiting.entries())
     await settle(item, call, () => void readable.push({ item, version: read(item, asked, found.get(i)) }));
-  const openings = readable.flatMap(({ version }) => version.opening ?? []);
-  const opened = (await store.envelope.openAll(openings, call)).values();
-  for (const { item, version } of readable) {
-    const bytes = version.opening && opened.next().value;
-    await settle(item, call, () => {
-      if (bytes instanceof AppError) throw bytes;
-      store.accesses.count(version);
-      item.outcome = toResponse(version, bytes);
-    });
-  }
+  await Promise.all(
+    readable.map(({ item, version }) =>
+      settle(item, call, async () => {
+        const { opening } = version;
+        const bytes = opening && (await store.envelope.open(opening.place, opening.sealed, call, version.group));
+        store.accesses.count(version);
+        item.outcome = toResponse(version, bytes);
+      }),
+    ),
+  );
 };
 
 const read = (item: Item, asked: Asked, row: StoredItem | undefined): Readable => {
