@@ -94,7 +94,7 @@ export const openWatchers = (db: Db, log: Log): Watchers => {
   const wake = async (): Promise<void> => {
     const due = performance.now() - TELL_MS;
     let count = 0;
-    for (const entry of [...all()]) {
+    for (const entry of all()) {
       if (!hasNews(entry) && entry.toldAt > due) continue;
       entry.wake?.();
       if (++count % SLICE === 0) await setImmediate();

@@ -175,10 +175,10 @@ describe('who moves a secret', () => {
     const { uid } = await secrets.getSecret({ name });
     const addMany = (from: number, to: number) =>
       withDatabase(stack, 'store', async (client) => {
-        const text = `insert into secret_versions (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed)
+        const insert = `insert into secret_versions (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed)
           select instance_uid, secret_uid, n, 'TEXT', 1, 1, false, wrapped_dek, sealed from secret_versions, generate_series($2::int, $3::int) n
           where secret_uid = $1 and version = 1`;
-        await client.query(text, [uid, from, to]);
+        await client.query(insert, [uid, from, to]);
       });
     await addMany(2, 1_001);
     expect(await properRefusalOf(move(name, group))).toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'TOO_MANY_VERSIONS' });

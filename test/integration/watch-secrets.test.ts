@@ -139,9 +139,9 @@ describe('who watches a group', () => {
       await newSecret(own.group, 'quick');
       expect(await watcher.hears(1)).toBeLessThan(1_000);
       expect(watcher.told).toEqual(['VERSION_ADDED quick 1']);
-      const { token } = watcher.seen;
+      const before = watcher.seen.token;
       await late.query('commit');
-      return token;
+      return before;
     });
     await watcher.hears(2);
     expect(watcher.told).toEqual(['VERSION_ADDED quick 1', 'SECRET_CREATED late']);

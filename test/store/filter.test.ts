@@ -5,19 +5,11 @@ import { parseFilter, type Filter } from '../../src/store/filter.ts';
 
 /** As an expression with all its parentheses. */
 const shown = (filter: Filter): string => {
-  switch (filter.is) {
-    case 'and':
-    case 'or':
-      return `(${filter.of.map(shown).join(` ${filter.is} `)})`;
-    case 'not':
-      return `not ${shown(filter.of)}`;
-    case 'text':
-      return `${filter.field}=${filter.value}${filter.isPrefix ? '…' : ''}`;
-    case 'time':
-      return `${filter.field}${filter.comparator}${filter.value.toISOString()}`;
-    case 'label':
-      return `${filter.key}=${filter.value ?? 'any'}`;
-  }
+  if (filter.is === 'and' || filter.is === 'or') return `(${filter.of.map(shown).join(` ${filter.is} `)})`;
+  if (filter.is === 'not') return `not ${shown(filter.of)}`;
+  if (filter.is === 'text') return `${filter.field}=${filter.value}${filter.isPrefix ? '…' : ''}`;
+  if (filter.is === 'time') return `${filter.field}${filter.comparator}${filter.value.toISOString()}`;
+  return `${filter.key}=${filter.value ?? 'any'}`;
 };
 const parse = (text: string): string => {
   const filter = parseFilter(text);

@@ -26,23 +26,14 @@ export interface SecretList {
 
 /** SQL and values of a filter on `secrets`; no text of the caller's gets into the SQL. */
 const conditionOf = (filter: Filter, parameter: (value: unknown) => string): string => {
-  switch (filter.is) {
-    case 'and':
-    case 'or':
-      return `(${filter.of.map((one) => conditionOf(one, parameter)).join(` ${filter.is} `)})`;
-    case 'not':
-      return `not ${conditionOf(filter.of, parameter)}`;
-    case 'text':
-      return filter.isPrefix
-        ? `starts_with(${filter.field}, ${parameter(filter.value)}::text)`
-        : `(${filter.field} = ${parameter(filter.value)}::text)`;
-    case 'time':
-      return `(${filter.field} ${filter.comparator} ${parameter(filter.value.toISOString())}::timestamptz)`;
-    case 'label':
-      return filter.value === undefined
-        ? `(labels ? ${parameter(filter.key)}::text)`
-        : `(labels @> jsonb_build_object(${parameter(filter.key)}::text, ${parameter(filter.value)}::text))`;
-  }
+  if (filter.is === 'and' || filter.is === 'or') return `(${filter.of.map((one) => conditionOf(one, parameter)).join(` ${filter.is} `)})`;
+  if (filter.is === 'not') return `not ${conditionOf(filter.of, parameter)}`;
+  if (filter.is === 'time') return `(${filter.field} ${filter.comparator} ${parameter(filter.value.toISOString())}::timestamptz)`;
+  if (filter.is === 'text')
+    return filter.isPrefix ? `starts_with(${filter.field}, ${parameter(filter.value)})` : `(${filter.field} = ${parameter(filter.value)})`;
+  return filter.value === undefined
+    ? `(labels ? ${parameter(filter.key)})`
+    : `(labels @> jsonb_build_object(${parameter(filter.key)}::text, ${parameter(filter.value)}::text))`;
 };
 
 export const listSecrets = (db: Queryable, list: SecretList, after: Cursor | undefined, limit: number): Promise<ListedSecret[]> => {
