@@ -9,10 +9,10 @@ INSTALLED := { [ -x node_modules/.bin/node ] || { echo '✗ nothing is installed
 PROTO := $(wildcard proto/*/ proto/*/*/ proto/*/*/*/ proto/*/*/*.proto proto/*/*/*/*.proto)
 SOURCES := $(wildcard src test bench)
 
-.PHONY: help up demo down reset status logs install gen check breaking test bench drill clean
+.PHONY: help up demo down reset status logs verify-log install gen check breaking test bench drill clean
 
 help: ## shows this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  STRONGROOM_PORT_BASE=9430 make up   uses other ports (8430 is the default: 8432 PostgreSQL, 8443 store, 8444 keys, 8445 audit)'
 
@@ -28,6 +28,8 @@ status: ## shows what runs and how it is
 	@$(INSTALLED) && $(DEV) status
 logs: ## shows the last lines of every log; FOLLOW=1 goes on
 	@$(INSTALLED) && $(DEV) logs
+verify-log: gen ## exports the audit log and has it verified by a program of others (needs Go); then flips bits, and shows that it finds them
+	@$(DEV) verify-log
 
 install: node_modules/.package-lock.json ## installs what package-lock.json says, if it has changed
 node_modules/.package-lock.json: package-lock.json
@@ -61,7 +63,7 @@ breaking: gen
 	buf breaking --against ".git#ref=$$base"
 test: gen ## all tests, on a stack of their own
 	@node node_modules/vitest/vitest.mjs run $(ARGS)
-bench: gen ## measures, on a stack of its own; BENCH=purge, revocation or rotation measures that
+bench: gen ## measures, on a stack of its own; BENCH=purge, revocation, rotation, audit or export measures that
 	@node bench/$(or $(BENCH),main).ts $(ARGS)
 drill: gen ## purges, restores every backup in a scratch stack, and shows what comes back
 	@node src/dev/drill/main.ts

@@ -4,7 +4,9 @@ import type { Db } from '../kernel/db.ts';
 import type { PageTokens } from '../kernel/page.ts';
 import type { News } from './news.ts';
 import type { Verifier } from './note.ts';
-import type { Readers } from './readers.ts';
+import type { Publication } from './publication.ts';
+import type { Readers, Sources } from './readers.ts';
+import type { SelfCheck } from './self-check.ts';
 import type { Writer } from './writer.ts';
 
 export interface Audit {
@@ -15,5 +17,13 @@ export interface Audit {
   readonly news: News;
   readonly readers: Readers;
   readonly verifier: Verifier;
+  readonly publication: Publication;
   readonly pages: PageTokens;
+}
+
+/** What the handlers of AuditAdminService have besides. */
+export interface AuditAdmin extends Audit {
+  readonly selfCheck: SelfCheck;
+  /** Whose entries tell of bindings. */
+  readonly bindings: Sources | undefined;
 }

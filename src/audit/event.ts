@@ -1,10 +1,11 @@
 // Events: checked, and as the canonical JSON (RFC 8785) whose hash is in the tree. The shape follows CADF (DSP0262):
 // initiator, action, target, outcome, reason, observer. Pure.
-import canonicalize from 'canonicalize';
 import { hash } from 'node:crypto';
 import { Event_Outcome, Event_Severity, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
-import { AppError, invalid } from '../kernel/errors.ts';
+import { invalid } from '../kernel/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
+import { canonical, type Json } from './canonical.ts';
+import { commitmentText, type Opening } from './private.ts';
 
 /** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
 const MAX_LEAF_BYTES = 65_535;
@@ -77,12 +78,16 @@ export interface Draft {
   event: Event;
   source: SpiffeId;
   /**
-   * What the log stores, but for index and time. Canonical JSON is made in parts, since keys are sorted: the time of the record
-   * stands between these two.
+   * What the log stores, but for index, time and private fields. Members of canonical JSON in three parts, since keys are sorted: private
+   * fields come after the head, and the time of the record before the tail.
    */
   head: string;
+  middle: string;
   tail: string;
-  /** Of what makes two events the same: all but the process that tells of it, since another one may have to send it again. */
+  /**
+   * Of what makes two events the same: all but the process that tells of it, since another one may have to send it again, and private fields,
+   * since it would confirm a guess of one that was erased.
+   */
   digest: Buffer;
 }
 
@@ -91,44 +96,43 @@ const lean = (object: Record<string, string | undefined>) => Object.fromEntries(
 
 export const draftOf = (event: Event, source: SpiffeId): Draft => {
   checkEvent(event);
-  const who = canonical({
+  const who = members({
     id: event.eventId,
     eventTime: event.occurTime?.toISOString(),
     eventType: event.outcome === Event_Outcome.DENIED ? 'control' : 'activity',
     action: event.action,
     dataEvent: event.dataEvent,
     initiator: {
-      ...lean({ id: event.principal, onBehalfOf: event.onBehalfOf, host: event.sourceAddress, typeURI: INITIATOR_TYPE }),
+      ...lean({ id: event.principal, onBehalfOf: event.onBehalfOf, typeURI: INITIATOR_TYPE }),
       ...(event.credentialId === '' ? {} : { credential: { id: event.credentialId, type: 'x509-svid' } }),
     },
     ...(event.correlationId === '' ? {} : { correlationId: event.correlationId }),
     ...(event.attributes.size === 0 ? {} : { attributes: Object.fromEntries(event.attributes) }),
-  }).slice(0, -1);
+  });
   const { instance = '', version = '' } = event.observer ?? {};
-  const observer = canonical({ observer: lean({ id: source, instance, version }) }).slice(1, -1);
-  const how = canonical({
-    outcome: OUTCOMES[event.outcome as OutcomeNumber],
+  const observer = members({ observer: lean({ id: source, instance, version }) });
+  const outcome = members({ outcome: OUTCOMES[event.outcome as OutcomeNumber] });
+  const middle = members({
     readOnly: event.readOnly,
     ...(event.code === 0 ? {} : { reason: { code: event.code, type: event.reason } }),
-  }).slice(1, -1);
-  const tail = canonical({
+  });
+  const tail = members({
     schema: SCHEMA,
     severity: SEVERITIES[event.severity as SeverityNumber],
     target: lean({ name: event.resource, instance: event.instanceUid, typeURI: targetType(event.action) }),
     ...(event.traceId === '' ? {} : { traceId: event.traceId }),
-  }).slice(1);
-  return { event, source, head: `${who},${observer},${how}`, tail, digest: hash('sha256', `${who},${how},${tail}`, 'buffer') };
+  });
+  const digest = hash('sha256', `{${who},${outcome},${middle},${tail}}`, 'buffer');
+  return { event, source, head: `${who},${observer},${outcome}`, middle, tail, digest };
 };
 
-const canonical = (value: unknown): string => {
-  const text = canonicalize(value);
-  if (text === undefined) throw new AppError('INTERNAL', 'an event has no canonical form');
-  return text;
-};
+/** Of an object in canonical JSON, without its braces. */
+const members = (value: Json): string => canonical(value).slice(1, -1);
 
 /** The bytes whose hash is in the tree. */
-export const leafOf = ({ head, tail }: Draft, recordTime: Date): Buffer => {
-  const leaf = Buffer.from(`${head},"recordTime":"${recordTime.toISOString()}",${tail}`, 'utf8');
+export const leafOf = ({ head, middle, tail }: Draft, recordTime: Date, openings: readonly Opening[]): Buffer => {
+  const hidden = openings.length === 0 ? '' : `"private":{${openings.map(commitmentText).join(',')}},`;
+  const leaf = Buffer.from(`{${head},${hidden}${middle},"recordTime":"${recordTime.toISOString()}",${tail}}`, 'utf8');
   if (leaf.length > MAX_LEAF_BYTES) throw invalid('event', `has ${leaf.length} bytes as an entry; at most ${MAX_LEAF_BYTES} are taken`);
   return leaf;
 };
@@ -141,8 +145,10 @@ interface LeafJson {
   dataEvent: boolean;
   readOnly: boolean;
   severity: string;
-  initiator: { id: string; onBehalfOf?: string; host?: string; credential?: { id: string } };
-  observer: { instance?: string; version?: string };
+  initiator: { id: string; onBehalfOf?: string; credential?: { id: string } };
+  observer: { id: string; instance?: string; version?: string };
+  recordTime: string;
+  private?: Record<string, string>;
   target: { name?: string; instance?: string };
   reason?: { code: number; type: string };
   correlationId?: string;
@@ -156,7 +162,14 @@ const SEVERITIES_OF: Readonly<Record<string, Event_Severity>> = {
   critical: Event_Severity.CRITICAL,
 };
 
-/** The event that a leaf tells of. */
+/** What a leaf says beyond the event: who sent it, when the log took it, and the commitments to private fields, by field. */
+export const recordOfLeaf = (leaf: Buffer): { source: string; recordTime: Date; commitments: Map<string, Buffer> } => {
+  const { observer, recordTime, private: hidden = {} } = JSON.parse(leaf.toString('utf8')) as LeafJson;
+  const commitments = new Map(Object.entries(hidden).map(([field, text]) => [field, Buffer.from(text, 'base64')]));
+  return { source: observer.id, recordTime: new Date(recordTime), commitments };
+};
+
+/** The event that a leaf tells of, without its private fields. */
 export const eventOfLeaf = (leaf: Buffer): Event => {
   const json = JSON.parse(leaf.toString('utf8')) as LeafJson;
   const outcome = Object.entries(OUTCOMES).find(([, word]) => word === json.outcome);
@@ -172,7 +185,7 @@ export const eventOfLeaf = (leaf: Buffer): Event => {
     reason: json.reason?.type ?? '',
     correlationId: json.correlationId ?? '',
     onBehalfOf: json.initiator.onBehalfOf ?? '',
-    sourceAddress: json.initiator.host ?? '',
+    sourceAddress: '',
     attributes: new Map(Object.entries(json.attributes ?? {})),
     severity: SEVERITIES_OF[json.severity] ?? Event_Severity.NORMAL,
     traceId: json.traceId ?? '',

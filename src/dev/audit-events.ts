@@ -2,7 +2,7 @@
 // docs/audit-events.md. Run as a command it writes that file; a test says when it is time to.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Audit } from '../audit/audit.ts';
+import type { AuditAdmin } from '../audit/audit.ts';
 import { OWN_ACTIONS as auditActions } from '../audit/own-actions.ts';
 import { registrations as auditTables } from '../audit/service.ts';
 import { FACTS } from '../kernel/facts.ts';
@@ -30,7 +30,7 @@ interface Source {
 export const SOURCES: readonly Source[] = [
   { name: 'Secret store', tables: storeTables({} as Store), own: Object.values(storeActions) },
   { name: 'Key service', tables: keysTables({} as Keys), own: Object.values(keysActions) },
-  { name: 'Audit log', tables: auditTables({} as Audit), own: Object.values(auditActions) },
+  { name: 'Audit log', tables: auditTables({} as AuditAdmin), own: Object.values(auditActions) },
   { name: 'Worker', tables: [], own: Object.values(workerActions) },
 ];
 

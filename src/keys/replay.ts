@@ -43,10 +43,16 @@ const higher = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 const list = async ({ auditLog }: ReplayOptions, filter: Partial<ListEntriesRequest>) =>
   auditLog.listEntries(ListEntriesRequest.fromPartial(filter), { deadline: Date.now() + CALL_MS });
 
+const pruned = (from: bigint, below: bigint): Error =>
+  new Error(
+    `the audit log has no bodies of the entries from ${from} to ${below} any more, and this database does not know what was destroyed there (docs/operations.md)`,
+  );
+
 /** Pages of what this service has recorded of an action, from the newest back to the index `from`. */
 async function* recorded(options: ReplayOptions, action: string, from: bigint): AsyncGenerator<Recorded[]> {
   for (let pageToken = ''; ;) {
     const page = await list(options, { action, minIndex: from, pageSize: PAGE, pageToken });
+    if (page.prunedBelow > from) throw pruned(from, page.prunedBelow);
     yield page.entries.flatMap(({ index, source, event, recordTime }): Recorded[] =>
       source === options.self && event?.outcome === Event_Outcome.SUCCESS ? [{ index, attributes: event.attributes, recordTime }] : [],
     );

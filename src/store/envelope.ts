@@ -31,6 +31,9 @@ export interface Place {
   version: number;
 }
 
+/** On whose call it is; what the key service is told of it. */
+export type Caller = Pick<Call, 'principal' | 'resource' | 'facts' | 'correlationId' | 'traceId' | 'deadline'>;
+
 export interface Sealed {
   wrappedDek: Buffer;
   sealed: Buffer;
@@ -44,11 +47,11 @@ export interface Wrapped {
 }
 
 export interface Envelope {
-  seal(place: Place, value: Buffer, call: Call): Promise<Sealed>;
+  seal(place: Place, value: Buffer, call: Caller): Promise<Sealed>;
   /** The key service records it under `resource`, those of one call under the same one in one entry; unless given, under the call's own. */
-  open(place: Place, stored: Sealed, call: Call, resource?: string): Promise<Buffer>;
+  open(place: Place, stored: Sealed, call: Caller, resource?: string): Promise<Buffer>;
   /** Wraps DEKs for another group, in one call, at most 1,000; fails as the first that fails. */
-  rewrapAll(wrapped: readonly Wrapped[], groupUid: string, call: Call): Promise<Buffer[]>;
+  rewrapAll(wrapped: readonly Wrapped[], groupUid: string, call: Caller): Promise<Buffer[]>;
 }
 
 const aad = ({ instanceUid, secretUid, version }: Place): Buffer => {
@@ -85,7 +88,7 @@ const contextOf = (place: Place): DekContext => ({
   version: place.version,
   additionalData: NONE,
 });
-const callContextOf = (call: Call, resource: string = call.facts.resource ?? call.resource): CallContext => ({
+const callContextOf = (call: Caller, resource: string = call.facts.resource ?? call.resource): CallContext => ({
   principal: call.principal,
   resource,
   correlationId: call.correlationId,

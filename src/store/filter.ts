@@ -4,16 +4,18 @@
 //   factor      = term { "OR" term }
 //   term        = [ "NOT" | "-" ] ( "(" expression ")" | restriction )
 //   restriction = field comparator value
-//   field       = "secret_id" | "state" | "create_time" | "update_time" | "labels" [ "." key ]
+//   field       = "secret_id" | "state" | "type" | "create_time" | "update_time" | "labels" [ "." key ]
 //   comparator  = "=" | "!=" | "<" | "<=" | ">" | ">=" | ":"
 //   value       = a word, or a text in double quotes, in which \" and \\ stand for themselves
 import { invalid } from '../kernel/errors.ts';
 import { checkText } from '../kernel/fields.ts';
+import { TYPES } from './types/types.ts';
 
 export type Comparator = '=' | '!=' | '<' | '<=' | '>' | '>=' | ':';
 
 export type Filter =
-  | { readonly is: 'and' | 'or'; readonly of: readonly Filter[] }
+  | { readonly is: 'and'; readonly of: readonly Filter[] }
+  | { readonly is: 'or'; readonly of: readonly Filter[] }
   | { readonly is: 'not'; readonly of: Filter }
   /** With `isPrefix`, the value is how it begins. */
   | { readonly is: 'text'; readonly field: TextField; readonly value: string; readonly isPrefix: boolean }
@@ -21,11 +23,15 @@ export type Filter =
   /** Without a value: there is such a label. */
   | { readonly is: 'label'; readonly key: string; readonly value: string | undefined };
 
-const TEXT_FIELDS = ['secret_id', 'state'] as const;
+const TEXT_FIELDS = ['secret_id', 'state', 'type'] as const;
 const TIME_FIELDS = ['create_time', 'update_time'] as const;
 export type TextField = (typeof TEXT_FIELDS)[number];
 export type TimeField = (typeof TIME_FIELDS)[number];
-const STATES = ['ACTIVE', 'DELETED', 'PURGING'];
+/** What these fields can be. Types go by the names of the API, or what is special in them. */
+const KNOWN: Readonly<Partial<Record<TextField, readonly string[]>>> = {
+  state: ['ACTIVE', 'DELETED', 'PURGING'],
+  type: Object.keys(TYPES),
+};
 
 const MOST_CHARACTERS = 2_048;
 const MOST_DEPTH = 16;
@@ -144,8 +150,10 @@ const keyOf = (key: string, at: number): string => {
 };
 
 /** `*` at the end stands for any characters. */
-const textOf = (field: TextField, { value, at }: Token): Filter => {
-  if (field === 'state' && !STATES.includes(value)) throw wrong(at, `a state is one of ${STATES.join(', ')}`);
+const textOf = (field: TextField, { value: given, at }: Token): Filter => {
+  const value = field === 'type' ? given.replace(/^SECRET_TYPE_/, '') : given;
+  const known = KNOWN[field];
+  if (known?.includes(value) === false) throw wrong(at, `${field} is one of ${known.join(', ')}`);
   const isPrefix = value.endsWith('*');
   return { is: 'text', field, value: isPrefix ? value.slice(0, -1) : value, isPrefix };
 };

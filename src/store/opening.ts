@@ -4,11 +4,13 @@ import type { AccessSecretVersionRequest, AccessSecretVersionResponse } from '..
 import { notFound } from '../kernel/errors.ts';
 import type { EntryDraft } from '../kernel/table.ts';
 import type { Place, Sealed } from './envelope.ts';
+import { assertUnexpired } from './expiration.ts';
 import { assertAbove } from './load.ts';
 import { groupName, parseVersion, secretName, versionName } from './names.ts';
-import { corrupted, parseIfNoneMatch, payloadEtag, toPayload, type Kind } from './payload.ts';
+import { corrupted, parseIfNoneMatch, payloadEtag, toPayload } from './payload.ts';
 import type { Asked, StoredVersion } from './sql/secret-versions.ts';
 import { assertActive, assertReadable } from './state.ts';
+import type { Kind } from './types/type.ts';
 
 export const parseAsked = ({ name, ifNoneMatch }: AccessSecretVersionRequest): Asked => ({
   path: parseVersion(name),
@@ -37,10 +39,12 @@ export const assertFound = <Stored extends StoredVersion>({ path }: Asked, store
 /** Throws if its state, or that of anything above it, does not let it be opened. */
 export const toReadable = ({ path }: Asked, stored: StoredVersion): Readable => {
   assertAbove(path, stored);
+  assertUnexpired(secretName(path), stored.is_secret_expired ?? false);
   assertActive(secretName(path), stored.secret_state);
   const { version, instance_uid: instanceUid, group_uid: groupUid, secret_uid: secretUid } = stored;
   if (version === null) throw notFound('version', versionName(path, path.version));
   const name = versionName(path, version);
+  assertUnexpired(name, stored.is_expired ?? false);
   assertReadable(name, stored.state);
   const { wrapped_dek: wrappedDek, sealed, is_known: isKnown, kind, crc32c } = stored;
   if (!isKnown && !(wrappedDek && sealed)) throw corrupted();

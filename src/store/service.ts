@@ -8,6 +8,7 @@ import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_servic
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Guarded, Permission, Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
+import { namesExpiration } from './expiration.ts';
 import { below, on, runWith, self, system } from './guarded.ts';
 import { parseGroups } from './listing.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
@@ -38,6 +39,7 @@ import { updateSecret } from './rpc/update-secret.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
 import { organisationRegistrations } from './service-organisation.ts';
+import { rotationRegistration } from './service-rotation.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
@@ -111,7 +113,7 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.secret.create',
         resource: (r) => on('write', r.parent, inGroup),
         audit: 'write',
-        facts: ['version'],
+        facts: ['version', 'expireTime'],
         data: true,
         limits: payload,
         handler: run(createSecret),
@@ -134,9 +136,10 @@ export const registrations = (store: Store): Registration[] => {
       },
       updateSecret: {
         action: 'secrets.secret.update',
-        resource: (r) => on('write', r.secret?.name ?? '', parseSecret),
+        // What erases it takes the right to delete it.
+        resource: (r) => on(namesExpiration(r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
         audit: 'write',
-        facts: ['fields'],
+        facts: ['fields', 'expireTime'],
         limits: metadata,
         handler: run(updateSecret),
       },
@@ -160,7 +163,7 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.version.create',
         resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent')),
         audit: 'write',
-        facts: ['version'],
+        facts: ['version', 'expireTime'],
         data: true,
         limits: payload,
         handler: run(addSecretVersion),
@@ -214,6 +217,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(restoreSecretVersion),
       },
     }),
+    rotationRegistration(store),
     register(SecretAccessServiceService, {
       accessSecretVersion: {
         action: 'secrets.version.access',

@@ -39,6 +39,8 @@ export interface Store {
   readonly rekeys: { kick(): void };
   /** How long the old key of a group is kept after a rekey, unless a request says otherwise. */
   readonly rekeyKeepForMs: number;
+  /** The shortest interval of a rotation. */
+  readonly rotationMinimumSeconds: number;
   readonly bindingsChanged: () => void;
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;

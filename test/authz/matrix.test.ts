@@ -54,6 +54,8 @@ secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      ye
 secrets.v1.SecretAccessService/BatchAccess            yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
 secrets.v1.SecretMoveService/MoveSecret               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretWatchService/WatchSecrets            yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
+secrets.v1.SecretRotationService/RotateSecret         yes      yes     -      -        yes -    -         -       -     -    -      -     -
+secrets.v1.SecretRotationService/SetSecretVersionExpiration yes yes    -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/DeleteBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
@@ -117,13 +119,20 @@ keys.v1.EnvelopeService/RewrapDek                     -        -       -      - 
 keys.v1.EnvelopeService/BatchRewrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -     -
 keys.v1.ScopeService/RotateScopeKey                   -        -       -      -        -   -    -         -       yes   -    -      -     -
 keys.v1.ScopeService/DestroyScopeKeyVersion           -        -       -      -        -   -    -         -       yes   -    -      -     -
-audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    -     -
+audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    yes   -
 audit.v1.AuditService/ListEntries                     -        -       -      -        -   -    -         yes     -     yes  -      -     yes
 audit.v1.AuditService/TailEntries                     -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetLogStatistics                -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetEntry                        -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetCheckpoint                   -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetInclusionProof               -        -       -      -        -   -    -         yes     -     -    yes    -     yes
+audit.v1.AuditAdminService/EraseFields                yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/GetRetentionPolicy         yes      -       -      -        -   -    -         yes     -     -    -      -     -
+audit.v1.AuditAdminService/SetRetentionPolicy         yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/PruneEntries               yes      -       -      -        -   -    -         -       -     -    -      -     -
+audit.v1.AuditAdminService/GetLogStatus               yes      -       -      -        -   -    -         yes     -     -    -      -     -
+audit.v1.AuditService/GetConsistencyProof             -        -       -      -        -   -    -         yes     -     -    -      -     yes
+audit.v1.AuditService/ExportLog                       -        -       -      -        -   -    -         yes     -     -    -      -     -
 `;
 
 const [header = [], ...lines] = MATRIX.trim()

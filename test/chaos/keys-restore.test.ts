@@ -141,6 +141,24 @@ describe('a keys database that was brought back', () => {
     expect((await operator!.keys.getRootKey({ name: kept })).state).toBe(RootKey_State.ENABLED);
   });
 
+  it('is not served if the log has pruned what would have to be destroyed again', { timeout: 120_000 }, async () => {
+    const purged = await newKey();
+    const backup = await take();
+    await worker!.envelopes.destroyScope({ name: purged.scope });
+    await end(stack, 'keys', 'SIGTERM');
+    await restore(backup);
+    const inLog = (text: string) => withDatabase(stack, 'audit', (client) => client.query(text), 'superuser');
+    await inLog('insert into ranges (start_index, end_index, prune_time) select -1, size - 1, now() from log_state');
+    {
+      await using _ = launch('keys');
+      await vi.waitFor(async () => expect(await reasonOf(purged.unwrap())).toBe('AUDIT_UNAVAILABLE'), { timeout: 20_000 });
+      expect(await operator!.health.keys.check({ service: '' })).toEqual({ status: NOT_SERVING });
+      await inLog('delete from ranges where start_index = -1');
+      expect(await firstAnswer(purged.unwrap)).toBe('SCOPE_DESTROYED');
+    }
+    await restart(stack);
+  });
+
   it('serves nothing until the audit log is there to ask', { timeout: 120_000 }, async () => {
     const purged = await newKey();
     const backup = await take();

@@ -197,4 +197,22 @@ describe('the audit log', () => {
         ])
         .concat('delete from log_state', 'insert into log_state default values'),
     ));
+
+  it('cannot remove a part of the log, or make it look as if one was removed', () =>
+    refusesAll({ role: 'audit', database: 'audit' }, [
+      'drop table entries_0',
+      'truncate entries_0',
+      'delete from entries_0',
+      'alter table entries detach partition entries_0',
+      'select drop_range(0)',
+      'delete from ranges',
+      'update ranges set prune_time = now()',
+      'update keeping set range_size = 256',
+    ]));
+
+  it('can erase a private field and cannot change one, nor forget the id of an event that may be sent again', async () => {
+    const login = { role: 'audit', database: 'audit' };
+    await refusesAll(login, [`update private_fields set value = ''`, 'truncate private_fields', 'delete from event_ids']);
+    expect(await outcome(login, 'delete from private_fields where index = -1')).toBe('done');
+  });
 });

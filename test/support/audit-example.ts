@@ -1,6 +1,8 @@
 // The entry that docs/audit-export.md shows in every form.
-import { draftOf, eventOfLeaf, leafOf } from '../../src/audit/event.ts';
+import { draftOf, leafOf } from '../../src/audit/event.ts';
 import { leafHash } from '../../src/audit/merkle.ts';
+import { toEntry } from '../../src/audit/messages.ts';
+import { openingsOf } from '../../src/audit/private.ts';
 import { Event, type Entry } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 
@@ -28,8 +30,10 @@ export const entryOf = (change: Partial<Event> = {}): Entry => {
     observer: { instance: 'store-0-1', version: '0.1.0' },
     ...change,
   });
-  const leaf = leafOf(draftOf(event, source), recordTime);
-  return { index: 7n, source, recordTime, event: eventOfLeaf(leaf), leaf, leafHash: leafHash(leaf) };
+  const openings = openingsOf(event, () => Buffer.alloc(32, 7));
+  const leaf = leafOf(draftOf(event, source), recordTime, openings);
+  const rows = openings.map(({ key, ...opening }) => ({ ...opening, key: key.toString('base64') }));
+  return toEntry({ index: 7n, source, record_time: recordTime, leaf, leaf_hash: leafHash(leaf), private: rows });
 };
 
 export const EXAMPLE = entryOf();

@@ -7,6 +7,7 @@ import { addressOf, tlsFilesOf, type Caller, type Service, type Stack } from '..
 import { BadRequest, ErrorInfo, RetryInfo } from '../../src/gen/google/rpc/error_details.ts';
 import { Status } from '../../src/gen/google/rpc/status.ts';
 import { HealthService } from '../../src/gen/grpc/health/v1/health.ts';
+import { AuditAdminServiceService } from '../../src/gen/strongroom/audit/v1/audit_admin_service.ts';
 import { AuditServiceService } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { EnvelopeServiceService } from '../../src/gen/strongroom/keys/v1/envelope_service.ts';
@@ -25,6 +26,7 @@ import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_s
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
 import { SecretMoveServiceService } from '../../src/gen/strongroom/secrets/v1/secret_move_service.ts';
+import { SecretRotationServiceService } from '../../src/gen/strongroom/secrets/v1/secret_rotation_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import { SecretWatchServiceService } from '../../src/gen/strongroom/secrets/v1/secret_watch_service.ts';
 import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
@@ -120,6 +122,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     groups: unary(store, SecretGroupServiceService),
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
+    rotations: unary(store, SecretRotationServiceService),
     bindings: unary(store, BindingServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
@@ -139,8 +142,10 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     imports: unary(keys, ImportServiceService),
     scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
+    exportLog: stream(audit, AuditServiceService.exportLog),
     tailEntries: stream(audit, AuditServiceService.tailEntries),
     auditWriter: unary(audit, AuditWriterServiceService),
+    auditAdmin: unary(audit, AuditAdminServiceService),
     health: {
       store: unary(store, HealthService),
       keys: unary(keys, HealthService),

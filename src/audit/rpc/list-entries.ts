@@ -8,6 +8,7 @@ import { toEntry } from '../messages.ts';
 import { rangeOf } from '../range.ts';
 import { within } from '../readers.ts';
 import { listEntries as select } from '../sql/entries.ts';
+import { selectPrunedBelow } from '../sql/ranges.ts';
 
 export const listEntries = async (audit: Audit, request: ListEntriesRequest, call: Call): Promise<ListEntriesResponse> => {
   const { minIndex, startTime, endTime, oldestFirst } = request;
@@ -35,5 +36,6 @@ export const listEntries = async (audit: Audit, request: ListEntriesRequest, cal
     cursor: (row) => [String(row.index)],
     item: toEntry,
   });
-  return { entries: items, nextPageToken };
+  // Asked after the entries, so that it is never too low for them.
+  return { entries: items, nextPageToken, prunedBelow: await selectPrunedBelow(audit.db.read) };
 };

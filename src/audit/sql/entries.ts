@@ -1,5 +1,5 @@
-// Table `entries`, for readers.
-import type { Event_Outcome } from '../../gen/strongroom/audit/v1/audit_service.ts';
+// Tables `entries` and `private_fields`, for readers.
+import type { Event_Outcome, Event_Severity } from '../../gen/strongroom/audit/v1/audit_service.ts';
 import type { Queryable } from '../../kernel/db.ts';
 
 export interface EntryRow {
@@ -8,9 +8,13 @@ export interface EntryRow {
   record_time: Date;
   leaf: Buffer;
   leaf_hash: Buffer;
+  /** What of its private fields was not erased; the key in base64. */
+  private: { field: string; value: string; key: string }[] | null;
 }
 
-const COLUMNS = 'index, source, record_time, leaf, leaf_hash';
+const COLUMNS = `index, source, record_time, leaf, leaf_hash,
+  (select json_agg(json_build_object('field', p.field, 'value', p.value, 'key', encode(p.key, 'base64')))
+    from private_fields p where p.index = entries.index) as private`;
 const SUCCESS = 1;
 const NORMAL = 1;
 
@@ -34,15 +38,14 @@ export interface Range {
 }
 
 /**
- * The statement for a filter; each combination is one of its own, so that each finds its index. `SUCCESS` and `NORMAL` have no index,
- * since most entries are both; the condition that the others are not is what their index asks for.
+ * The statement for a filter, without a name, so that it is planned for what it asks for each time: a plan for anything walks back through all
+ * of the log for somebody who is not in it. `SUCCESS` and `NORMAL` have no index, since most entries are both; the condition that the
+ * others are not is what their index asks for.
  */
-const statementOf = (kind: string, filter: Filter, { from, end }: Range, limit: number, make: (where: string) => string) => {
+const statementOf = (filter: Filter, { from, end }: Range, limit: number, make: (where: string) => string) => {
   const values: unknown[] = [from, end, limit];
   const where = ['index >= $1', 'index < $2'];
-  let name = '';
   const add = (value: unknown, condition: (parameter: string) => string): void => {
-    name += value ? '1' : '0';
     if (!value) return;
     values.push(value);
     where.push(condition(`$${values.length}`));
@@ -63,7 +66,7 @@ const statementOf = (kind: string, filter: Filter, { from, end }: Range, limit: 
   const single = more.length === 0 ? one : undefined;
   add(single, (p) => `instance_uid = ${p}::uuid`);
   add(single === undefined && filter.instances, (p) => `instance_uid = any(${p}::uuid[])`);
-  return { name: `audit.${kind}.${name}`, text: make(where.join(' and ')), values };
+  return { name: '', text: make(where.join(' and ')), values };
 };
 
 export const selectEntry = async (db: Queryable, index: bigint, instances?: readonly string[]): Promise<EntryRow | undefined> =>
@@ -71,13 +74,7 @@ export const selectEntry = async (db: Queryable, index: bigint, instances?: read
 
 export const listEntries = (db: Queryable, filter: Filter, range: Range, limit: number, order: 'asc' | 'desc'): Promise<EntryRow[]> =>
   db.query<EntryRow>(
-    statementOf(
-      `listEntries.${order}`,
-      filter,
-      range,
-      limit,
-      (where) => `select ${COLUMNS} from entries where ${where} order by index ${order} limit $3`,
-    ),
+    statementOf(filter, range, limit, (where) => `select ${COLUMNS} from entries where ${where} order by index ${order} limit $3`),
   );
 
 /** The index after the newest entry. */
@@ -116,7 +113,6 @@ export interface Count {
 export const countEntries = (db: Queryable, instances: readonly string[] | undefined, range: Range, most: number): Promise<Count[]> =>
   db.query<Count>(
     statementOf(
-      'countEntries',
       { ...NOTHING, instances },
       range,
       most,
@@ -125,3 +121,26 @@ export const countEntries = (db: Queryable, instances: readonly string[] | undef
         group by action, outcome order by action, outcome`,
     ),
   );
+
+/** An entry with the columns that it is found by. */
+export interface FoundRow {
+  index: bigint;
+  source: string;
+  record_time: Date;
+  leaf: Buffer;
+  leaf_hash: Buffer;
+  action: string;
+  principal: string;
+  on_behalf_of: string;
+  resource: string;
+  correlation_id: string;
+  instance_uid: string | null;
+  outcome: Event_Outcome;
+  severity: Event_Severity;
+}
+
+export const selectFound = (db: Queryable, from: bigint, end: bigint): Promise<FoundRow[]> => {
+  const text = `select index, source, record_time, leaf, leaf_hash, action, principal, on_behalf_of, resource, correlation_id, instance_uid,
+    outcome, severity from entries where index >= $1 and index < $2 order by index`;
+  return db.query<FoundRow>({ name: 'audit.selectFound', text, values: [from, end] });
+};

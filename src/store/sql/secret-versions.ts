@@ -1,8 +1,8 @@
 // Table `secret_versions`.
 import type { Queryable } from '../../kernel/db.ts';
-import type { Kind } from '../payload.ts';
 import type { VersionPath } from '../names.ts';
 import type { State, VersionState } from '../state.ts';
+import type { Details, Kind } from '../types/type.ts';
 
 export interface VersionRow {
   version: number;
@@ -14,10 +14,13 @@ export interface VersionRow {
   create_time: Date;
   destroy_time: Date | null;
   purge_time: Date | null;
+  expire_time: Date | null;
+  is_expired: boolean;
+  details: Details | null;
 }
 
-const COLUMNS =
-  'v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.revision, v.create_time, v.destroy_time, v.purge_time';
+const COLUMNS = `v.version, v.state, v.kind, v.size_bytes, v.client_specified_crc32c, v.revision, v.create_time, v.destroy_time, v.purge_time,
+  v.expire_time, coalesce(v.expire_time <= now(), false) as is_expired, v.details`;
 
 /** A version with its ciphertext, and all that decides whether it may be opened: one statement on the hot path. */
 export interface StoredVersion {
@@ -34,6 +37,9 @@ export interface StoredVersion {
   wrapped_dek: Buffer | null;
   /** Null also if the caller has it, or there is no room for it. */
   sealed: Buffer | null;
+  /** Whether the time of the secret, or of the version, has passed; null if it has none. */
+  is_secret_expired: boolean | null;
+  is_expired: boolean | null;
   is_known: boolean;
 }
 
@@ -49,7 +55,7 @@ export interface VersionKey {
 }
 
 const STORED = `i.instance_uid, i.state as instance_state, g.group_uid, g.state as group_state, s.secret_uid, s.state as secret_state,
-  v.version, v.state, v.kind, v.crc32c, v.wrapped_dek`;
+  v.version, v.state, v.kind, v.crc32c, v.wrapped_dek, s.expire_time <= now() as is_secret_expired, v.expire_time <= now() as is_expired`;
 /** How far an alias counts back from the newest version; or the number. */
 const backOf = ({ version }: VersionPath) => (version === 'previous' ? 1 : 0);
 const numberOf = ({ version }: VersionPath) => (typeof version === 'number' ? version : null);
@@ -88,9 +94,11 @@ export const selectAllStored = (db: Queryable, asked: readonly Asked[], itemByte
       select *, secret_uid = a.known_uid and version = a.known_version as is_known from secret_versions
       where instance_uid = i.instance_uid and secret_uid = s.secret_uid and version = coalesce(a.number, s.latest_version - a.back) limit 1) v on true),
   counted as (
-    select *, sum($8::int + case when secret_state = 'ACTIVE' and state = 'ENABLED' and not is_known then size_bytes else 0 end)
+    select *, sum($8::int + case when secret_state = 'ACTIVE' and state = 'ENABLED' and not is_known
+        and is_secret_expired is not true and is_expired is not true then size_bytes else 0 end)
       over (order by n) <= $9::int as fits from found)
-  select n, instance_uid, instance_state, group_uid, group_state, secret_uid, secret_state, version, state, kind, crc32c, wrapped_dek, is_known, fits,
+  select n, instance_uid, instance_state, group_uid, group_state, secret_uid, secret_state, version, state, kind, crc32c, wrapped_dek, is_secret_expired, is_expired,
+    is_known, fits,
     case when fits and not is_known then sealed end as sealed from counted`;
   const values = [
     asked.map(({ path }) => path.instance),
@@ -133,12 +141,16 @@ export interface NewVersion {
   clientSpecifiedCrc32c: boolean;
   wrappedDek: Buffer;
   sealed: Buffer;
+  expireTime: Date | null;
+  details?: Details;
 }
 
 export const insertVersion = async (tx: Queryable, v: NewVersion): Promise<VersionRow> => {
-  const text = `insert into secret_versions as v (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning ${COLUMNS}`;
-  const values = [v.instanceUid, v.secretUid, v.version, v.kind, v.sizeBytes, v.crc32c, v.clientSpecifiedCrc32c, v.wrappedDek, v.sealed];
+  const text = `insert into secret_versions as v (instance_uid, secret_uid, version, kind, size_bytes, crc32c, client_specified_crc32c, wrapped_dek, sealed,
+      expire_time, details)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning ${COLUMNS}`;
+  const key = [v.instanceUid, v.secretUid, v.version, v.kind, v.sizeBytes, v.crc32c, v.clientSpecifiedCrc32c, v.wrappedDek, v.sealed];
+  const values = [...key, v.expireTime, v.details];
   return (await tx.query<VersionRow>({ name: 'store.insertVersion', text, values }))[0]!;
 };
 
@@ -157,8 +169,9 @@ export const setVersionState = (tx: Queryable, secret: Secret, version: number, 
 export const destroyVersion = (tx: Queryable, secret: Secret, version: number): Promise<VersionRow> =>
   change(tx, 'destroyVersion', `state = 'DESTROYED', wrapped_dek = null, sealed = null, destroy_time = now()`, keyOf(secret, version));
 
+/** What expires is not kept for longer than that. */
 export const scheduleVersion = (tx: Queryable, secret: Secret, version: number, afterSeconds: number): Promise<VersionRow> =>
-  change(tx, 'scheduleVersion', `state = 'DESTROY_SCHEDULED', purge_time = now() + make_interval(secs => $4)`, [
+  change(tx, 'scheduleVersion', `state = 'DESTROY_SCHEDULED', purge_time = least(now() + make_interval(secs => $4), expire_time)`, [
     ...keyOf(secret, version),
     afterSeconds,
   ]);
@@ -166,3 +179,6 @@ export const scheduleVersion = (tx: Queryable, secret: Secret, version: number, 
 /** Its purge falls due now. */
 export const expediteVersion = (tx: Queryable, secret: Secret, version: number): Promise<VersionRow> =>
   change(tx, 'expediteVersion', 'purge_time = least(purge_time, now())', keyOf(secret, version));
+
+export const setVersionExpiry = (tx: Queryable, secret: Secret, version: number, time: Date | null): Promise<VersionRow> =>
+  change(tx, 'setVersionExpiry', 'expire_time = $4', [...keyOf(secret, version), time]);
