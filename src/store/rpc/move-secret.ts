@@ -5,14 +5,14 @@ import { AppError, denied, invalid } from '../../kernel/errors.ts';
 import { checkEtag } from '../../kernel/etag.ts';
 import type { Call } from '../../kernel/table.ts';
 import { assertNotHeld, placeOf } from '../hold.ts';
-import { assertKeyInUse, Overtaken, untilInTime } from '../key-version.ts';
+import { assertKeyInUse, keyVersionOf } from '../key-version.ts';
 import { assertNew, exists, loadActiveGroup, loadActiveSecret, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { groupName, parseGroup, parseSecret, secretName, versionName, type GroupPath, type SecretPath } from '../names.ts';
 import { moveSecret as move, retireName, selectKeptDeks, wantRekey, type KeptDek } from '../sql/moves.ts';
-import { holdGroup } from '../sql/secret-groups.ts';
-import { lockSecret, selectSecret } from '../sql/secrets.ts';
+import { holdGroup, type GroupRow } from '../sql/secret-groups.ts';
+import { lockSecret, selectSecret, type SecretRow } from '../sql/secrets.ts';
 import { replaceWrappedDeks } from '../sql/wrapped-deks.ts';
 import { assertReadable } from '../state.ts';
 import type { Store } from '../store.ts';
@@ -21,8 +21,8 @@ const MOST_VERSIONS = 1_000;
 const UNIQUE_VIOLATION = '23505';
 
 /**
- * The key service wraps every DEK for the other group before the transaction. Versions that were added or wrapped again meanwhile are
- * seen in the transaction, and only these are asked for in the next attempt.
+ * The key service wraps every DEK for the other group before the transaction. What was added or wrapped again meanwhile, or would be too
+ * old there, is wrapped with the secret locked: only its own writers wait for that.
  */
 export const moveSecret = async (store: Store, request: MoveSecretRequest, call: Call): Promise<Secret> => {
   const path = parseSecret(request.name);
@@ -34,49 +34,53 @@ export const moveSecret = async (store: Store, request: MoveSecretRequest, call:
   const name = secretName(destination);
   call.annotate({ attributes: { destination: name } });
   const wraps = new Map<number, { from: Buffer; to: Buffer }>();
-  const isKnown = ({ version, wrapped_dek }: KeptDek) => wraps.get(version)?.from.equals(wrapped_dek) === true;
-
-  const attempt = () =>
-    mutate(store, call, {
-      request,
-      codec: { request: MoveSecretRequest, reply: Secret },
-      prepare: async () => {
-        const [row, to] = await Promise.all([loadActiveSecret(store.db.read, path), loadActiveGroup(store.db.read, group)]);
-        checkEtag(request.name, request.etag, row.secret_uid, row.revision);
-        await assertNew(store.db.read, name, row.secret_uid);
-        if (await selectSecret(store.db.read, destination)) throw exists(name);
-        const deks = await selectKeptDeks(store.db.read, row, MOST_VERSIONS + 1);
-        assertMovable(path, deks);
-        const unknown = deks.filter((dek) => !isKnown(dek));
-        const places = unknown.map(({ version, wrapped_dek: from }) => ({
-          name: versionName(destination, version),
-          place: { instanceUid: row.instance_uid, groupUid: row.group_uid, secretUid: row.secret_uid, version },
-          wrappedDek: from,
-        }));
-        const fresh = await store.envelope.rewrapAll(places, to.group_uid, call);
-        unknown.forEach(({ version, wrapped_dek: from }, i) => wraps.set(version, { from, to: fresh[i]! }));
-      },
-      change: async (tx) => {
-        const row = await loadActiveSecret(tx, path, lockSecret);
-        checkEtag(request.name, request.etag, row.secret_uid, row.revision);
-        await assertNotHeld(tx, placeOf(row), request.name, 'purge');
-        const to = await loadActiveGroup(tx, group, holdGroup);
-        const deks = await selectKeptDeks(tx, row, MOST_VERSIONS + 1);
-        assertMovable(path, deks);
-        if (!deks.every(isKnown)) throw new Overtaken('versions were added or their keys were replaced');
-        const replacements = deks.map(({ version }) => ({ secretUid: row.secret_uid, version, ...wraps.get(version)! }));
-        for (const { to: wrapped } of replacements) assertKeyInUse(to, wrapped);
-        await move(tx, row, to.group_uid).catch((error: unknown) => {
-          throw sqlState(error) === UNIQUE_VIOLATION ? exists(name) : error;
-        });
-        retireName(tx, request.name, row.secret_uid);
-        wantRekey(tx, row);
-        await replaceWrappedDeks(tx, row.instance_uid, replacements);
-        call.annotate({ instanceUid: row.instance_uid });
-        return toSecret(await loadSecret(tx, destination));
-      },
+  /** Those that are not wrapped for it yet, or by a key that it does not take any more. */
+  const wrap = async (row: SecretRow, to: GroupRow, deks: readonly KeptDek[]): Promise<void> => {
+    const unknown = deks.filter(({ version, wrapped_dek: from }) => {
+      const known = wraps.get(version);
+      return !known?.from.equals(from) || keyVersionOf(known.to) < to.key_version;
     });
-  return untilInTime(attempt);
+    const wrapped = unknown.map(({ version, wrapped_dek: wrappedDek }) => ({
+      name: versionName(destination, version),
+      place: { instanceUid: row.instance_uid, groupUid: row.group_uid, secretUid: row.secret_uid, version },
+      wrappedDek,
+    }));
+    const fresh = await store.envelope.rewrapAll(wrapped, to.group_uid, call);
+    unknown.forEach(({ version, wrapped_dek: from }, i) => wraps.set(version, { from, to: fresh[i]! }));
+  };
+
+  return mutate(store, call, {
+    request,
+    codec: { request: MoveSecretRequest, reply: Secret },
+    prepare: async () => {
+      const [row, to] = await Promise.all([loadActiveSecret(store.db.read, path), loadActiveGroup(store.db.read, group)]);
+      checkEtag(request.name, request.etag, row.secret_uid, row.revision);
+      await assertNew(store.db.read, name, row.secret_uid);
+      if (await selectSecret(store.db.read, destination)) throw exists(name);
+      const deks = await selectKeptDeks(store.db.read, row, MOST_VERSIONS + 1);
+      assertMovable(path, deks);
+      await wrap(row, to, deks);
+    },
+    change: async (tx) => {
+      const row = await loadActiveSecret(tx, path, lockSecret);
+      checkEtag(request.name, request.etag, row.secret_uid, row.revision);
+      await assertNotHeld(tx, placeOf(row), request.name, 'purge');
+      const to = await loadActiveGroup(tx, group, holdGroup);
+      const deks = await selectKeptDeks(tx, row, MOST_VERSIONS + 1);
+      assertMovable(path, deks);
+      await wrap(row, to, deks);
+      const replacements = deks.map(({ version }) => ({ secretUid: row.secret_uid, version, ...wraps.get(version)! }));
+      for (const { to: wrapped } of replacements) assertKeyInUse(to, wrapped);
+      await move(tx, row, to.group_uid).catch((error: unknown) => {
+        throw sqlState(error) === UNIQUE_VIOLATION ? exists(name) : error;
+      });
+      retireName(tx, request.name, row.secret_uid);
+      wantRekey(tx, row);
+      await replaceWrappedDeks(tx, row.instance_uid, replacements);
+      call.annotate({ instanceUid: row.instance_uid });
+      return toSecret(await loadSecret(tx, destination));
+    },
+  });
 };
 
 /** Payloads are bound to their instance. */
