@@ -107,6 +107,8 @@ const TENANT_SERVICES = [
   'SecretVersionAlias',
   'SecretLock',
   'SecretRotation',
+  'SecretWatch',
+  'SecretMove',
   'Binding',
   'Hold',
   'Purge',

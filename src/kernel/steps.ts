@@ -93,7 +93,8 @@ const identify: Step = (next) => (exchange) => {
   return next(exchange);
 };
 
-const outcomeOf = (error: AppError): EntryDraft => ({
+/** What an entry says of a failure. */
+export const outcomeOf = (error: AppError): EntryDraft => ({
   outcome: error.code === 'PERMISSION_DENIED' ? 'DENIED' : 'FAILURE',
   code: status[error.code],
   reason: error.reason,

@@ -70,10 +70,10 @@ export const loadVersion = async (db: Queryable, path: VersionPath, secret: Secr
   return row;
 };
 
-/** Names are never used again: an audit entry or a binding must not come to mean something else. */
-export const assertNew = async (db: Queryable, name: string): Promise<void> => {
-  if (await isRetired(db, name)) {
-    throw new AppError('NAME_RETIRED', `${name} was purged, and its name is never used again; choose another`, {
+/** Names are never used again: an audit entry or a binding must not come to mean something else. But a secret may come back to its own. */
+export const assertNew = async (db: Queryable, name: string, secretUid?: string): Promise<void> => {
+  if (await isRetired(db, name, secretUid)) {
+    throw new AppError('NAME_RETIRED', `${name} was purged or moved, and its name is never used again; choose another`, {
       metadata: { resource: name },
     });
   }

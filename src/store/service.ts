@@ -1,19 +1,21 @@
 // THE table of the secret store: every RPC with its action, what it acts on and which right it needs there, when its audit
 // entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, aliases and locks of
-// versions in service-versions.ts, holds and purges in service-deletion.ts.
+// versions in service-versions.ts, what watches and moves secrets in service-organisation.ts, holds and purges in service-deletion.ts.
 import { BindingServiceService } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
-import type { Scope } from './access.ts';
+import type { Guarded, Permission, Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
 import { namesExpiration } from './expiration.ts';
-import { on, runWith, system } from './guarded.ts';
+import { below, on, runWith, self, system } from './guarded.ts';
 import { namesPolicy } from './keep-policy.ts';
+import { parseGroups } from './listing.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
+import { batchAccess } from './rpc/batch-access.ts';
 import { createBinding } from './rpc/create-binding.ts';
 import { createInstance } from './rpc/create-instance.ts';
 import { createSecret } from './rpc/create-secret.ts';
@@ -38,14 +40,21 @@ import { updateInstance } from './rpc/update-instance.ts';
 import { updateSecret } from './rpc/update-secret.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
+import { organisationRegistrations } from './service-organisation.ts';
 import { rotationRegistration } from './service-rotation.ts';
 import { versionRegistrations } from './service-versions.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
 const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10_000 };
+/** 1,000 names with their etags. */
+const batch: Limits = { requestBytes: 512 * 1024, deadlineMs: 10_000 };
 
 const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
+const inGroups = (permission: Permission, parent: string): Guarded => {
+  const scope = parseGroups(parent);
+  return 'group' in scope ? on(permission, parent, () => scope) : below(permission, parent, scope);
+};
 const inScope = (scope: string): Scope => parseScope(scope, 'scope');
 
 export const registrations = (store: Store): Registration[] => {
@@ -122,7 +131,7 @@ export const registrations = (store: Store): Registration[] => {
       },
       listSecrets: {
         action: 'secrets.secret.list',
-        resource: (r) => on('read', r.parent, inGroup),
+        resource: (r) => inGroups('read', r.parent),
         audit: 'read',
         facts: [],
         limits: metadata,
@@ -227,10 +236,20 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.version.access',
         resource: (r) => on('access', r.name, parseVersion),
         audit: 'read',
-        facts: ['version'],
+        facts: ['version', 'notModified'],
         data: true,
         limits: metadata,
         handler: run(accessSecretVersion),
+      },
+      // The handler asks for the right to each.
+      batchAccess: {
+        action: 'secrets.version.access',
+        resource: () => self('secrets'),
+        audit: 'read',
+        facts: ['version', 'notModified'],
+        data: true,
+        limits: batch,
+        handler: run(batchAccess),
       },
     }),
     register(BindingServiceService, {
@@ -260,6 +279,7 @@ export const registrations = (store: Store): Registration[] => {
       },
     }),
     ...versionRegistrations(store),
+    ...organisationRegistrations(store),
     ...deletionRegistrations(store),
   ];
 };

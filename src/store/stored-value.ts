@@ -32,10 +32,10 @@ const open = async ({ envelope }: Opener, stored: StoredVersion, version: number
 /** With what was known of it when it came in. Throws if the version cannot be read. */
 export const openValue = async (opener: Opener, secret: SecretRow, version: number, caller: Caller): Promise<Value> => {
   const path = { ...pathOf(secret), version };
-  const stored = await selectStored(opener.db.read, path);
+  const stored = await selectStored(opener.db.read, { path, known: undefined });
   const name = versionName(path, version);
   if (!stored || stored.version === null) throw notFound('version', name);
-  assertUnexpired(name, stored.is_expired);
+  assertUnexpired(name, stored.is_expired ?? false);
   assertReadable(name, stored.state);
   const bytes = await open(opener, stored, version, caller);
   const { kind, details, crc32c, client_specified_crc32c: clientSpecifiedCrc32c } = stored;
@@ -48,7 +48,7 @@ export const openValue = async (opener: Opener, secret: SecretRow, version: numb
  */
 export const isNewest = async (opener: Opener, secret: SecretRow, value: Value, caller: Caller): Promise<boolean> => {
   const { latest_version: version } = secret;
-  const stored = await selectStored(opener.db.read, { ...pathOf(secret), version });
+  const stored = await selectStored(opener.db.read, { path: { ...pathOf(secret), version }, known: undefined });
   if (stored?.state !== 'ENABLED' || stored.is_expired || stored.kind !== value.kind || stored.crc32c !== BigInt(value.crc32c))
     return false;
   const bytes = await open(opener, stored, version, caller);

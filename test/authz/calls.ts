@@ -14,10 +14,11 @@ import { AUDIT_ADMIN_CALLS } from './audit-admin-calls.ts';
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
+import { makeOrganisationTargets, ORGANISATION_CALLS, type OrganisationTargets } from './organisation-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
 import { prepareVersions, VERSION_CALLS } from './version-calls.ts';
 
-export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
+export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets, OrganisationTargets {
   secret: string;
   scope: string;
   context: DekContext;
@@ -82,6 +83,7 @@ export const makeTargets = async (
   return {
     ...tenant,
     ...(await makeDeletionTargets(operator, instance, group)),
+    ...(await makeOrganisationTargets(operator, group)),
     ...keyTargets,
     ...(await makeImportTargets(operator, keyTargets.ring)),
     secret,
@@ -122,6 +124,7 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...VERSION_CALLS,
   ...KEY_CALLS,
   ...REGISTRATION_CALLS,
+  ...ORGANISATION_CALLS,
   ...IMPORT_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),

@@ -58,6 +58,9 @@ secrets.v1.SecretLockService/ListSecretLocks          yes      yes     yes    ye
 secrets.v1.SecretLockService/DeleteSecretLock         yes      yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretLockService/DeleteSecretLocks        yes      yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      yes      yes -    -         -       -     -    -      -     -
+secrets.v1.SecretAccessService/BatchAccess            yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
+secrets.v1.SecretMoveService/MoveSecret               yes      yes     -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.SecretWatchService/WatchSecrets            yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
 secrets.v1.SecretRotationService/RotateSecret         yes      yes     -      -        yes -    -         -       -     -    -      -     -
 secrets.v1.SecretRotationService/SetSecretVersionExpiration yes yes    -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -

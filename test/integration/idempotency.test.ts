@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => [operator, auditor].forEach((clients) => clients[Symbol.dispose]()));
 
-const { instances, groups, secrets, rotations, aliases, locks, bindings, holds, purges } = operator;
+const { instances, groups, secrets, rotations, aliases, locks, bindings, holds, moves, purges } = operator;
 const newGroup = async () => (await groups.createSecretGroup({ parent: tenant.instance, secretGroupId: newId('g'), ...fresh() })).name;
 const newSecret = async () =>
   (await secrets.createSecret({ parent: tenant.group, secretId: newId('s'), payload: text('v'), ...fresh() })).name;
@@ -152,6 +152,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     const parent = await newSecret();
     await locks.createSecretLock({ parent: `${parent}/versions/1`, lockId: 'app', ...fresh() });
     return (once, o) => locks.deleteSecretLocks({ parent, lockIdPattern: '*', ...once }, o);
+  },
+  'SecretMoveService/MoveSecret': async () => {
+    const [name, destinationParent] = [await newSecret(), await newGroup()];
+    return (once, o) => moves.moveSecret({ name, destinationParent, ...once }, o);
   },
   'HoldService/CreateHold': async () => {
     const parent = await newSecret();

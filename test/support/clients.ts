@@ -25,10 +25,12 @@ import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/inst
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
+import { SecretMoveServiceService } from '../../src/gen/strongroom/secrets/v1/secret_move_service.ts';
 import { SecretRotationServiceService } from '../../src/gen/strongroom/secrets/v1/secret_rotation_service.ts';
 import { SecretLockServiceService } from '../../src/gen/strongroom/secrets/v1/secret_lock_service.ts';
 import { SecretVersionAliasServiceService } from '../../src/gen/strongroom/secrets/v1/secret_version_alias_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
+import { SecretWatchServiceService } from '../../src/gen/strongroom/secrets/v1/secret_watch_service.ts';
 import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
 import { secureContext } from '../../src/kernel/tls.ts';
 
@@ -128,6 +130,8 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     bindings: unary(store, BindingServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
+    moves: unary(store, SecretMoveServiceService),
+    watchSecrets: stream(store, SecretWatchServiceService.watchSecrets),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
     watchGroupRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
     keys: unary(keys, KeyServiceService),

@@ -41,11 +41,15 @@ export interface SecretRow extends Lifecycle, Nature {
   group_keep_policy: KeepPolicy | null;
 }
 
-const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
-  coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
-  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
-  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, g.keep_policy as group_keep_policy, s.revision, s.create_time, s.update_time,
+/** Of `s`: what is shown of a secret, but for its name. */
+const OWN = `s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
   s.delete_time, s.purge_time, ${NATURE}`;
+/** Of `i`, `g` and `s`. */
+export const SHOWN = `i.instance_id, g.group_id, ${OWN}`;
+const COLUMNS = `i.instance_uid, i.state as instance_state, i.purge_protection,
+  coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
+  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.state as group_state, g.key_version,
+  g.keep_policy as group_keep_policy, ${SHOWN}`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
 const nameOf = (path: SecretPath) => [path.instance, path.group, path.secret];
@@ -65,21 +69,6 @@ export const lockSecret = async (tx: Queryable, path: SecretPath): Promise<Secre
 export const lockNextTrim = async (tx: Queryable): Promise<SecretRow | undefined> => {
   const text = `select ${COLUMNS} ${FROM} where s.trim_time <= now() order by s.trim_time limit 1 for update of s skip locked for share of g, i`;
   return (await tx.query<SecretRow>({ name: 'store.lockNextTrim', text }))[0];
-};
-
-interface Page {
-  instanceUid: string;
-  groupUid: string;
-  after: string;
-  limit: number;
-  showDeleted: boolean;
-}
-
-export const listSecrets = (db: Queryable, page: Page): Promise<SecretRow[]> => {
-  const text = `select ${COLUMNS} ${FROM} where s.instance_uid = $1 and s.group_uid = $2 and s.secret_id > $3 and (s.state = 'ACTIVE' or $5)
-    order by s.secret_id limit $4`;
-  const values = [page.instanceUid, page.groupUid, page.after, page.limit, page.showDeleted];
-  return db.query<SecretRow>({ name: 'store.listSecrets', text, values });
 };
 
 export interface NewSecret {
@@ -105,8 +94,7 @@ export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | 
   const text = `insert into secrets as s (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version, keep_policy,
       type, expire_time)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (instance_uid, group_uid, secret_id) do nothing
-    returning s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
-      s.delete_time, s.purge_time, ${NATURE}`;
+    returning ${OWN}`;
   const values = [
     s.instanceUid,
     s.secretUid,
