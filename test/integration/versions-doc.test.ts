@@ -12,7 +12,7 @@ describe('docs/secrets.md about versions', () => {
       ['## Versions', '## Writes'],
       ['## Writes', '## How many'],
       ['## How many', '## Locks'],
-      ['## Locks', undefined],
+      ['## Locks', '## Many'],
     ] as const;
     ran = runBlocks(inject('stack'), [setup, ...parts.flatMap(([from, to]) => blocksOf(FILE, from, to))]);
     expect(ran.status, ran.stderr).toBe(0);
