@@ -4,7 +4,8 @@ import { groupName, instanceName, type GroupPath, type InstancePath } from './na
 
 export const ROLES = ['READER', 'SECRETS_READER', 'WRITER', 'MANAGER', 'PURGER', 'AUDITOR'] as const;
 export type Role = (typeof ROLES)[number];
-export type Permission = 'read' | 'access' | 'write' | 'manage' | 'purge';
+/** `self` is what everybody may do: to ask about himself. */
+export type Permission = 'read' | 'access' | 'write' | 'manage' | 'purge' | 'self';
 
 /** MANAGER administers, and neither reads payloads nor ends the wait of a purge: who needs more gets more roles. What AUDITOR permits, the audit log grants. */
 const PERMITS: Readonly<Record<Role, readonly Permission[]>> = {
@@ -23,12 +24,14 @@ export type Scope = 'system' | InstancePath | GroupPath;
 export interface Guarded extends Resource {
   readonly scope: Scope;
   readonly permission: Permission;
+  /** It is enough to have the right on something right below: a list that shows no more than that. */
+  readonly below?: true;
 }
 
 export const scopeName = (scope: Scope): string => (scope === 'system' ? scope : 'group' in scope ? groupName(scope) : instanceName(scope));
 
 /** A binding on the system counts in every instance, one on an instance in all its groups. */
-const scopesAbove = (scope: Scope): string[] => {
+export const scopesAbove = (scope: Scope): string[] => {
   if (scope === 'system') return ['system'];
   return 'group' in scope ? ['system', instanceName(scope), groupName(scope)] : ['system', instanceName(scope)];
 };
@@ -36,5 +39,27 @@ const scopesAbove = (scope: Scope): string[] => {
 /** Role names by scope name, of one principal. */
 export type Bindings = ReadonlyMap<string, ReadonlySet<Role>>;
 
+const permitsIn = (roles: ReadonlySet<Role> | undefined, permission: Permission): boolean =>
+  [...(roles ?? [])].some((role) => PERMITS[role].includes(permission));
+
 export const permits = (bindings: Bindings, scope: Scope, permission: Permission): boolean =>
-  scopesAbove(scope).some((name) => [...(bindings.get(name) ?? [])].some((role) => PERMITS[role].includes(permission)));
+  permission === 'self' || scopesAbove(scope).some((name) => permitsIn(bindings.get(name), permission));
+
+/** What a binding on a scope is right below: a group's instance, an instance's system. */
+const parentOf = (name: string): string => (name === 'system' ? '' : (/^(.*)\/groups\//.exec(name)?.[1] ?? 'system'));
+
+/** IDs of the instances of the system, or of the groups of an instance, on which there is the right by a binding of their own. */
+export const idsBelow = (bindings: Bindings, scope: Scope, permission: Permission): string[] =>
+  [...bindings]
+    .filter(([name, roles]) => parentOf(name) === scopeName(scope) && permitsIn(roles, permission))
+    .map(([name]) => name.slice(name.lastIndexOf('/') + 1));
+
+export const permitsBelow = (bindings: Bindings, scope: Scope, permission: Permission): boolean =>
+  permits(bindings, scope, permission) || idsBelow(bindings, scope, permission).length > 0;
+
+/** A right by the role of Manager of the system, which no network of an instance takes away: somebody must be able to help. */
+export const administers = (bindings: Bindings, permission: Permission): boolean =>
+  bindings.get('system')?.has('MANAGER') === true && PERMITS.MANAGER.includes(permission);
+
+/** The roles that permit it. */
+export const rolesFor = (permission: Permission): Role[] => ROLES.filter((role) => PERMITS[role].includes(permission));

@@ -1,19 +1,26 @@
-// Authorization: the roles of the caller, from the bindings, cached for at most half a second after the last look at
-// their epoch. The administrators of the configuration are Manager of the system, so that there is always somebody.
+// Authorization: the roles of the caller, from the bindings, and the network that it is in, cached for at most half a second after
+// the last look at their epoch. The administrators of the configuration are Manager of the system, so that there is always somebody.
 import type { Db } from '../kernel/db.ts';
 import { openEpochCache } from '../kernel/epoch-cache.ts';
-import { denied } from '../kernel/errors.ts';
+import { AppError, denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Authorize } from '../kernel/table.ts';
-import { permits, type Bindings, type Guarded, type Role } from './access.ts';
-import { openInstanceUids } from './instance-uids.ts';
+import { administers, permits, permitsBelow, type Bindings, type Guarded, type Role } from './access.ts';
+import { openKnownInstances } from './instance-facts.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
 
 export interface Authorization {
   readonly authorize: Authorize;
-  /** To be called after a change of bindings: it counts for the next call here, and within a second at every replica. */
+  /** What the caller has, as it was decided by. */
+  readonly bindingsOf: (principal: SpiffeId) => Promise<Bindings>;
+  /** To be called after a change of bindings or networks: it counts for the next call here, and within a second at every replica. */
   readonly bindingsChanged: () => void;
 }
+
+const outside = (action: string, resource: string, address: string): AppError =>
+  new AppError('NETWORK_NOT_ALLOWED', `${action} on ${resource} is not allowed from ${address}; ask a Manager for its allowed_networks`, {
+    metadata: { action, resource, address },
+  });
 
 export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): Authorization => {
   const load = async (principal: string): Promise<Bindings> => {
@@ -23,16 +30,27 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
     for (const row of await selectBindingsOf(db.read, principal)) add(row.scope, row.role);
     return bindings;
   };
-  const uids = openInstanceUids(db);
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
+  const instances = openKnownInstances(db, () => cache.generation);
 
   const authorize: Authorize = async (call, resource) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
-    const { scope, permission } = resource as Guarded;
+    const { scope, permission, below } = resource as Guarded;
     await cache.confirm();
-    const permitted = permits(await cache.get(call.principal), scope, permission);
-    call.annotate({ instanceUid: await (permitted ? uids.of(scope) : uids.lookUp(scope)) });
+    const bindings = await cache.get(call.principal);
+    const permitted = (below ? permitsBelow : permits)(bindings, scope, permission);
+    const facts = await (permitted ? instances.of(scope) : instances.lookUp(scope));
+    call.annotate({ instanceUid: facts?.uid ?? '' });
     if (!permitted) throw denied(call.action, resource.name);
+    if (facts && !facts.admits(call.sourceAddress) && !administers(bindings, permission))
+      throw outside(call.action, resource.name, call.sourceAddress);
   };
-  return { authorize, bindingsChanged: () => cache.expire() };
+  return {
+    authorize,
+    bindingsOf: async (principal) => {
+      await cache.confirm();
+      return cache.get(principal);
+    },
+    bindingsChanged: () => cache.expire(),
+  };
 };

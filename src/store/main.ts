@@ -57,7 +57,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
-  const { authorize, bindingsChanged } = openAuthorization(db, config.administrators);
+  const { authorize, bindingsOf, bindingsChanged } = openAuthorization(db, config.administrators);
 
   const store: Store = {
     db,
@@ -78,7 +78,9 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     lookAtRekey: rekeyLookout(db),
     rekeys,
     rekeyKeepForMs: config.rekeyKeepFor,
+    bindingsOf,
     bindingsChanged,
+    administrators: config.administrators,
     digestKey: derive(tokenKey, 'digest'),
   };
   stack.use(

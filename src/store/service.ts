@@ -7,7 +7,7 @@ import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_servic
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
-import { on, runWith, system } from './guarded.ts';
+import { below, on, runWith, system } from './guarded.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
@@ -32,6 +32,7 @@ import { undeleteInstance } from './rpc/undelete-instance.ts';
 import { undeleteSecret } from './rpc/undelete-secret.ts';
 import { updateInstance } from './rpc/update-instance.ts';
 import { updateSecret } from './rpc/update-secret.ts';
+import { authorizationRegistration } from './service-authorization.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
 import type { Store } from './store.ts';
@@ -64,7 +65,7 @@ export const registrations = (store: Store): Registration[] => {
       },
       listInstances: {
         action: 'secrets.instance.list',
-        resource: () => system('read', 'instances'),
+        resource: () => below('read', 'instances', 'system'),
         audit: 'read',
         facts: [],
         limits: metadata,
@@ -241,6 +242,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(deleteBinding),
       },
     }),
+    authorizationRegistration(store),
     ...deletionRegistrations(store),
   ];
 };

@@ -7,6 +7,8 @@ import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import type { PageTokens } from '../kernel/page.ts';
+import type { SpiffeId } from '../kernel/identity.ts';
+import type { Authorization } from './authorize.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
 import type { ScopeRetention } from './scope-retention.ts';
@@ -32,7 +34,9 @@ export interface Store {
   readonly rekeys: { kick(): void };
   /** How long the old key of a group is kept after a rekey, unless a request says otherwise. */
   readonly rekeyKeepForMs: number;
-  readonly bindingsChanged: () => void;
+  readonly bindingsOf: Authorization['bindingsOf'];
+  readonly bindingsChanged: Authorization['bindingsChanged'];
+  readonly administrators: readonly SpiffeId[];
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;
 }

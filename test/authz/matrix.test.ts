@@ -24,13 +24,13 @@ const MATRIX = `
                                                       operator manager reader payloads app app2 neighbour auditor store keys worker audit inspector
 secrets.v1.InstanceService/CreateInstance             yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.InstanceService/GetInstance                yes      yes     yes    yes      -   -    -         -       -     -    -      -     -
-secrets.v1.InstanceService/ListInstances              yes      -       -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.InstanceService/ListInstances              yes      yes     yes    yes      -   -    yes       -       -     -    -      -     -
 secrets.v1.InstanceService/UpdateInstance             yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.InstanceService/DeleteInstance             yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.InstanceService/UndeleteInstance           yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/CreateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/GetSecretGroup          yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
-secrets.v1.SecretGroupService/ListSecretGroups        yes      yes     yes    yes      -   -    -         -       -     -    -      -     -
+secrets.v1.SecretGroupService/ListSecretGroups        yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/UpdateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/DeleteSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/UndeleteSecretGroup     yes      yes     -      -        -   -    -         -       -     -    -      -     -

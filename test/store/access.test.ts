@@ -1,11 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { permits, ROLES, scopeName, type Bindings, type Permission, type Role, type Scope } from '../../src/store/access.ts';
+import {
+  administers,
+  idsBelow,
+  permits,
+  permitsBelow,
+  rolesFor,
+  ROLES,
+  scopeName,
+  type Bindings,
+  type Permission,
+  type Role,
+  type Scope,
+} from '../../src/store/access.ts';
 import { parseGroup, parseInstance } from '../../src/store/names.ts';
 
-const PERMISSIONS: readonly Permission[] = ['read', 'access', 'write', 'manage', 'purge'];
+type Right = Exclude<Permission, 'self'>;
+const PERMISSIONS: readonly Right[] = ['read', 'access', 'write', 'manage', 'purge'];
 
 /** DESIGN: who may do what. Written out, so that a change of the table is a change of this test. */
-const EXPECTED: Record<Role, Record<Permission, boolean>> = {
+const EXPECTED: Record<Role, Record<Right, boolean>> = {
   READER: { read: true, access: false, write: false, manage: false, purge: false },
   SECRETS_READER: { read: true, access: true, write: false, manage: false, purge: false },
   WRITER: { read: true, access: false, write: true, manage: false, purge: false },
@@ -79,5 +92,41 @@ describe('bindings', () => {
   it('on an instance do not reach one whose name begins the same', () => {
     expect(permits(bound([instance, 'MANAGER']), parseInstance('instances/ab'), 'read')).toBe(false);
     expect(permits(bound([group, 'MANAGER']), parseGroup('instances/a/groups/gg'), 'read')).toBe(false);
+  });
+});
+
+describe('a list of what is right below', () => {
+  const mine = bound([group, 'READER'], [parseGroup('instances/a/groups/h'), 'PURGER'], [parseGroup('instances/b/groups/g'), 'WRITER']);
+
+  it('shows the groups of that instance on which there is the right, and no others', () => {
+    expect(idsBelow(mine, instance, 'read')).toEqual(['g']);
+    expect(permitsBelow(mine, instance, 'read')).toBe(true);
+    expect(permitsBelow(mine, instance, 'manage')).toBe(false);
+    expect(permitsBelow(mine, parseInstance('instances/c'), 'read')).toBe(false);
+  });
+
+  it('of instances does not show one because of a group in it', () => {
+    expect(permitsBelow(mine, 'system', 'read')).toBe(false);
+    expect(idsBelow(bound([instance, 'READER'], [group, 'READER'], ['system', 'AUDITOR']), 'system', 'read')).toEqual(['a']);
+  });
+});
+
+describe('a question about oneself', () => {
+  it('is everybody’s', () => {
+    expect(permits(new Map(), 'system', 'self')).toBe(true);
+  });
+});
+
+describe('the role that no network of an instance binds', () => {
+  it('is Manager of the system, for what that role permits, and no payload is in it', () => {
+    const both = bound(['system', 'MANAGER'], ['system', 'SECRETS_READER'], ['system', 'PURGER']);
+    expect(PERMISSIONS.filter((permission) => administers(both, permission))).toEqual(['read', 'write', 'manage']);
+    expect(PERMISSIONS.filter((permission) => administers(bound([instance, 'MANAGER'], ['system', 'READER']), permission))).toEqual([]);
+  });
+});
+
+describe('who reads payloads', () => {
+  it('is who has a role that permits it', () => {
+    expect(rolesFor('access')).toEqual(['SECRETS_READER']);
   });
 });

@@ -19,6 +19,7 @@ import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.
 import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { RegistrationServiceService } from '../../src/gen/strongroom/keys/v1/registration_service.ts';
 import { ScopeServiceService } from '../../src/gen/strongroom/keys/v1/scope_service.ts';
+import { AuthorizationServiceService } from '../../src/gen/strongroom/secrets/v1/authorization_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
@@ -120,6 +121,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
     bindings: unary(store, BindingServiceService),
+    authorization: unary(store, AuthorizationServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
