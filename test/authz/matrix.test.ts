@@ -54,6 +54,9 @@ secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      ye
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/DeleteBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.AuthorizationService/WhoAmI                yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
+secrets.v1.AuthorizationService/TestPermissions       yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
+secrets.v1.AuthorizationService/ListSecretReaders     yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/GetPurge                      yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/ListPurges                    yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/WatchPurge                    yes      -       -      -        -   -    -         -       -     -    -      -     -
