@@ -99,7 +99,7 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
-const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Authorization', 'Hold', 'Purge'];
+const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Authorization', 'Limit', 'Hold', 'Purge'];
 
 const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   ...common(stack, 'store'),

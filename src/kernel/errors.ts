@@ -23,6 +23,8 @@ export const REASONS = {
   KEY_MATERIAL_MISMATCH: 'INVALID_ARGUMENT',
   MESSAGE_TOO_LARGE: 'RESOURCE_EXHAUSTED',
   TOO_MANY_REQUESTS: 'RESOURCE_EXHAUSTED',
+  RATE_LIMIT_EXCEEDED: 'RESOURCE_EXHAUSTED',
+  QUOTA_EXCEEDED: 'RESOURCE_EXHAUSTED',
   // The caller.
   IDENTITY_INVALID: 'UNAUTHENTICATED',
   PERMISSION_DENIED: 'PERMISSION_DENIED',
@@ -163,6 +165,9 @@ export const toStatus = (error: AppError, correlationId: string): Partial<Status
   }
   const metadata = new Metadata();
   metadata.set('x-request-id', correlationId);
+  // What client libraries with a retry policy go by (gRFC A6): when to try again, or that it is of no use.
+  const after = error.retryAfterMs ?? (error.code === 'RESOURCE_EXHAUSTED' ? -1 : undefined);
+  if (after !== undefined) metadata.set('grpc-retry-pushback-ms', String(after));
   metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code: error.grpcCode, message, details }).finish()));
   return { code: error.grpcCode, details: message, metadata };
 };

@@ -6,13 +6,16 @@ import { AppError, denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Authorize } from '../kernel/table.ts';
 import { administers, permits, permitsBelow, type Bindings, type Guarded, type Role } from './access.ts';
-import { openKnownInstances } from './instance-facts.ts';
+import { openKnownInstances, type KnownInstances } from './instance-facts.ts';
+import type { Limiter } from './limiter.ts';
+import type { Limits } from './limits.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
 
 export interface Authorization {
   readonly authorize: Authorize;
   /** What the caller has, as it was decided by. */
   readonly bindingsOf: (principal: SpiffeId) => Promise<Bindings>;
+  readonly instances: KnownInstances;
   /** To be called after a change of bindings or networks: it counts for the next call here, and within a second at every replica. */
   readonly bindingsChanged: () => void;
 }
@@ -22,7 +25,14 @@ const outside = (action: string, resource: string, address: string): AppError =>
     metadata: { action, resource, address },
   });
 
-export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): Authorization => {
+interface Options {
+  readonly db: Db;
+  readonly administrators: readonly SpiffeId[];
+  readonly limits: Limits;
+  readonly limiter: Limiter;
+}
+
+export const openAuthorization = ({ db, administrators, limits, limiter }: Options): Authorization => {
   const load = async (principal: string): Promise<Bindings> => {
     const bindings = new Map<string, Set<Role>>();
     const add = (scope: string, role: Role) => bindings.set(scope, (bindings.get(scope) ?? new Set()).add(role));
@@ -31,9 +41,9 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
     return bindings;
   };
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
-  const instances = openKnownInstances(db, () => cache.generation);
+  const instances = openKnownInstances(db, limits.instance, () => cache.generation);
 
-  const authorize: Authorize = async (call, resource) => {
+  const authorize: Authorize = async (call, resource, again) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
     const { scope, permission, below } = resource as Guarded;
     await cache.confirm();
@@ -44,6 +54,7 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
     if (!permitted) throw denied(call.action, resource.name);
     if (facts && !facts.admits(call.sourceAddress) && !administers(bindings, permission))
       throw outside(call.action, resource.name, call.sourceAddress);
+    if (facts && !again) limiter.admitTo(facts.uid, call.row.audit === 'write' ? 'write' : 'read', facts.limits);
   };
   return {
     authorize,
@@ -52,5 +63,6 @@ export const openAuthorization = (db: Db, administrators: readonly SpiffeId[]): 
       return cache.get(principal);
     },
     bindingsChanged: () => cache.expire(),
+    instances,
   };
 };

@@ -1,7 +1,8 @@
-// What every call has to know of the instance that it is about: the UID, for its audit entry, and from where it may be reached.
+// What every call has to know of the instance that it is about: the UID, for its audit entry, from where it may be reached, and its limits.
 // Kept in memory until the epoch of the bindings moves, which a change of any of it raises too.
 import type { Db } from '../kernel/db.ts';
 import type { Scope } from './access.ts';
+import type { InstanceLimits, Overrides } from './limits.ts';
 import { admitsFrom, type Admits } from './networks.ts';
 import { selectInstanceFacts } from './sql/instances.ts';
 
@@ -10,6 +11,9 @@ const MOST = 10_000;
 export interface InstanceFacts {
   readonly uid: string;
   readonly admits: Admits;
+  readonly limits: InstanceLimits;
+  /** Those of the limits that are its own. */
+  readonly overrides: Overrides;
 }
 
 export interface KnownInstances {
@@ -19,8 +23,8 @@ export interface KnownInstances {
   lookUp(scope: Scope): Promise<InstanceFacts | undefined>;
 }
 
-/** `generation` counts the moves of the epoch. */
-export const openKnownInstances = (db: Db, generation: () => number): KnownInstances => {
+/** `limits` are those that an instance has unless it has others; `generation` counts the moves of the epoch. */
+export const openKnownInstances = (db: Db, limits: InstanceLimits, generation: () => number): KnownInstances => {
   const known = new Map<string, { since: number; facts: InstanceFacts }>();
   const lookUp = async (scope: Scope): Promise<InstanceFacts | undefined> => {
     if (scope === 'system') return undefined;
@@ -28,7 +32,8 @@ export const openKnownInstances = (db: Db, generation: () => number): KnownInsta
     const since = generation();
     const row = await selectInstanceFacts(db.read, scope.instance);
     if (!row) return undefined;
-    const facts = { uid: row.instance_uid, admits: admitsFrom(row.allowed_networks) };
+    const { instance_uid: uid, allowed_networks: networks, limits: overrides } = row;
+    const facts = { uid, admits: admitsFrom(networks), limits: { ...limits, ...overrides }, overrides };
     const [oldest] = known.keys();
     if (known.size >= MOST && oldest !== undefined) known.delete(oldest);
     known.set(scope.instance, { since, facts });

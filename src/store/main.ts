@@ -24,6 +24,7 @@ import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
 import { openKeyEvents } from './key-events.ts';
 import { openScopeRetention } from './scope-retention.ts';
+import { openLimiter } from './limiter.ts';
 import { purgeLookout, rekeyLookout } from './lookout.ts';
 import { openRekeys } from './rekeys.ts';
 import { registrations } from './service.ts';
@@ -57,7 +58,9 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
-  const { authorize, bindingsOf, bindingsChanged } = openAuthorization(db, config.administrators);
+  const { administrators, limits } = config;
+  const limiter = openLimiter(limits.identity);
+  const { authorize, bindingsOf, bindingsChanged, instances } = openAuthorization({ db, administrators, limits, limiter });
 
   const store: Store = {
     db,
@@ -80,7 +83,10 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     rekeyKeepForMs: config.rekeyKeepFor,
     bindingsOf,
     bindingsChanged,
-    administrators: config.administrators,
+    instances,
+    limits,
+    limiter,
+    administrators,
     digestKey: derive(tokenKey, 'digest'),
   };
   stack.use(
@@ -90,6 +96,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       tls,
       registrations: registrations(store),
       authorize,
+      admit: limiter.admit,
       auditor,
       ready: () => db.ping(),
     }),

@@ -35,6 +35,7 @@ import { updateSecret } from './rpc/update-secret.ts';
 import { authorizationRegistration } from './service-authorization.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
+import { limitRegistration } from './service-limits.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
@@ -243,6 +244,7 @@ export const registrations = (store: Store): Registration[] => {
       },
     }),
     authorizationRegistration(store),
+    limitRegistration(store),
     ...deletionRegistrations(store),
   ];
 };

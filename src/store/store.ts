@@ -11,6 +11,9 @@ import type { SpiffeId } from '../kernel/identity.ts';
 import type { Authorization } from './authorize.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
+import type { KnownInstances } from './instance-facts.ts';
+import type { Limiter } from './limiter.ts';
+import type { Limits } from './limits.ts';
 import type { ScopeRetention } from './scope-retention.ts';
 import type { PurgeRow } from './sql/purges.ts';
 import type { GroupKey, RekeyRow } from './sql/rekeys.ts';
@@ -36,6 +39,9 @@ export interface Store {
   readonly rekeyKeepForMs: number;
   readonly bindingsOf: Authorization['bindingsOf'];
   readonly bindingsChanged: Authorization['bindingsChanged'];
+  readonly instances: KnownInstances;
+  readonly limits: Limits;
+  readonly limiter: Limiter;
   readonly administrators: readonly SpiffeId[];
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;

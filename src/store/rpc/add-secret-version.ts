@@ -8,6 +8,7 @@ import { toVersion } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseSecret, versionName } from '../names.ts';
 import { parsePayload } from '../payload.ts';
+import { assertRoom, assertRoomForVersion } from '../room.ts';
 import { insertVersion } from '../sql/secret-versions.ts';
 import { lockSecret, setLatestVersion } from '../sql/secrets.ts';
 import { checkEtag } from '../../kernel/etag.ts';
@@ -29,7 +30,11 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
       request,
       codec: { request: AddSecretVersionRequest, reply: SecretVersion },
       prepare: async () => {
-        const row = await loadActiveSecret(store.db.read, path);
+        const [row] = await Promise.all([
+          loadActiveSecret(store.db.read, path),
+          assertRoom(store, path, { bytes: value.bytes.length, secrets: 0 }),
+        ]);
+        await assertRoomForVersion(store, path, row);
         checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
         version = row.latest_version + 1;
         sealed = await store.envelope.seal(

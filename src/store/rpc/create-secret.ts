@@ -9,6 +9,7 @@ import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseGroup, parseId, secretName } from '../names.ts';
 import { parsePayload } from '../payload.ts';
+import { assertRoom } from '../room.ts';
 import { holdGroup } from '../sql/secret-groups.ts';
 import { insertVersion } from '../sql/secret-versions.ts';
 import { insertSecret, selectSecret } from '../sql/secrets.ts';
@@ -36,6 +37,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
           loadActiveGroup(store.db.read, group),
           assertNew(store.db.read, name),
           selectSecret(store.db.read, path),
+          assertRoom(store, group, { bytes: value?.bytes.length ?? 0, secrets: 1 }),
         ]);
         if (taken) throw exists(name);
         if (value)

@@ -2,6 +2,7 @@
 import type { Queryable } from '../../kernel/db.ts';
 import type { InstancePath } from '../names.ts';
 import type { KeyState } from '../key-state.ts';
+import type { Overrides } from '../limits.ts';
 import type { Lifecycle } from '../state.ts';
 
 export interface InstanceRow extends Lifecycle {
@@ -29,10 +30,10 @@ export const selectInstance = async (db: Queryable, path: InstancePath): Promise
   return (await db.query<InstanceRow>({ name: 'store.selectInstance', text, values: [path.instance] }))[0];
 };
 
-type Facts = Pick<InstanceRow, 'instance_uid' | 'allowed_networks'>;
+type Facts = Pick<InstanceRow, 'instance_uid' | 'allowed_networks'> & { limits: Overrides };
 
 export const selectInstanceFacts = async (db: Queryable, instance: string): Promise<Facts | undefined> => {
-  const text = 'select instance_uid, allowed_networks from instances where instance_id = $1';
+  const text = 'select instance_uid, allowed_networks, limits from instances where instance_id = $1';
   return (await db.query<Facts>({ name: 'store.selectInstanceFacts', text, values: [instance] }))[0];
 };
 
@@ -114,6 +115,11 @@ export const markInstanceActive = async (tx: Queryable, instanceUid: string): Pr
   const text = `update instances set state = 'ACTIVE', delete_time = null, purge_time = null, revision = revision + 1, update_time = now()
     where instance_uid = $1 returning ${COLUMNS}`;
   return (await tx.query<InstanceRow>({ name: 'store.markInstanceActive', text, values: [instanceUid] }))[0]!;
+};
+
+export const setInstanceLimits = async (tx: Queryable, instanceUid: string, limits: Overrides): Promise<void> => {
+  const text = 'update instances set limits = $2 where instance_uid = $1';
+  await tx.query({ name: 'store.setInstanceLimits', text, values: [instanceUid, limits] });
 };
 
 /** Its purge falls due now. */
