@@ -7,6 +7,8 @@ export interface Rates {
   take(key: string, perSecond: number, now: number): number;
   /** How many of the last second's worth are taken. */
   used(key: string, perSecond: number, now: number): number;
+  /** Of how many keys anything is kept. */
+  readonly size: number;
 }
 
 export const openRates = (): Rates => {
@@ -28,5 +30,8 @@ export const openRates = (): Rates => {
       return 0;
     },
     used: (key, perSecond, now) => Math.round((Math.max(0, (fullAt.get(key) ?? 0) - now) * perSecond) / 1_000),
+    get size() {
+      return fullAt.size;
+    },
   };
 };

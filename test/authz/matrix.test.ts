@@ -57,6 +57,8 @@ secrets.v1.BindingService/DeleteBinding               yes      yes     -      - 
 secrets.v1.AuthorizationService/WhoAmI                yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
 secrets.v1.AuthorizationService/TestPermissions       yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
 secrets.v1.AuthorizationService/ListSecretReaders     yes      yes     -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.LimitService/GetLimits                     yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
+secrets.v1.LimitService/SetInstanceLimits             yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/GetPurge                      yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/ListPurges                    yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/WatchPurge                    yes      -       -      -        -   -    -         -       -     -    -      -     -

@@ -23,6 +23,7 @@ import { AuthorizationServiceService } from '../../src/gen/strongroom/secrets/v1
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
+import { LimitServiceService } from '../../src/gen/strongroom/secrets/v1/limit_service.ts';
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
@@ -121,6 +122,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
     bindings: unary(store, BindingServiceService),
+    limits: unary(store, LimitServiceService),
     authorization: unary(store, AuthorizationServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
