@@ -8,6 +8,8 @@ import type { Admit } from '../kernel/table.ts';
 import { tooFast, type IdentityLimits, type InstanceLimits, type LimitName } from './limits.ts';
 
 const STREAM_RETRY_MS = 1_000;
+/** As long as it takes a second's worth to come back. */
+const SPREAD_MS = 1_000;
 
 export interface Limiter {
   /** Of a caller, right after it is known who it is. */
@@ -27,7 +29,8 @@ export const openLimiter = (identity: IdentityLimits): Limiter => {
   };
   const take = (key: string, limit: LimitName, perSecond: number): void => {
     const waitMs = rates.take(`${limit} ${key}`, perSecond, performance.now());
-    if (waitMs > 0) refuse(tooFast(limit, perSecond, waitMs));
+    // Who is refused together must not come back together.
+    if (waitMs > 0) refuse(tooFast(limit, perSecond, waitMs + Math.ceil(Math.random() * SPREAD_MS)));
   };
   const openStream = (principal: SpiffeId): (() => void) => {
     const count = (streams.get(principal) ?? 0) + 1;

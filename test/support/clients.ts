@@ -1,6 +1,6 @@
 // Clients for tests: promises instead of callbacks, requests with only the fields that matter, and refusals as they
 // came over the wire, details decoded.
-import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, status, type ChannelOptions, type ServiceError } from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { addressOf, tlsFilesOf, type Caller, type Service, type Stack } from '../../src/dev/stack.ts';
@@ -47,7 +47,7 @@ export type Unary<S extends ServiceDefinition> = {
 };
 
 /** A bare gRPC client with the given TLS material, for what no well-behaved client sends. */
-export const connectWith = (address: string, material: SecureContextOptions): Client =>
+export const connectWith = (address: string, material: SecureContextOptions, options: ChannelOptions = {}): Client =>
   new Client(address, credentials.createFromSecureContext(createSecureContext(material)), {
     'grpc.ssl_target_name_override': 'localhost',
     'grpc.default_authority': 'localhost',
@@ -56,6 +56,7 @@ export const connectWith = (address: string, material: SecureContextOptions): Cl
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 500,
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
+    ...options,
   });
 
 export const materialOf = (stack: Stack, name: Caller | Service): SecureContextOptions => {
