@@ -1,5 +1,5 @@
 // The command that moves secrets in, run as its users run it: what it writes, what it leaves, what it tells, and what it never shows.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -146,6 +146,24 @@ describe('an import', () => {
     const { status, shown } = await run(group, 'SECOND=2\n');
     await operator.limits.setInstanceLimits({ name: instance, limits: { name: '' }, ...fresh() });
     expect([status, shown]).toEqual([1, expect.stringMatching(/would be over instance.secretsPerGroup.*run it again to go on/)]);
+  });
+});
+
+describe('make import-demo', () => {
+  it('imports what it shows, twice, and ends well', () => {
+    const code = `import { importDemo } from './src/dev/import-demo.ts';
+      await importDemo(${JSON.stringify(stack)}, (line) => process.stdout.write(line + '\\n'));`;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { cwd: ROOT, encoding: 'utf8' });
+    expect(status, stderr).toBe(0);
+    const told = [...stdout.matchAll(/^(would create|created) (\d+), there already and the same (\d+)/gm)].map((found) =>
+      found.slice(1, 4),
+    );
+    expect(told).toEqual([
+      ['would create', '200', '0'],
+      ['created', '200', '0'],
+      ['created', '0', '200'],
+      ['created', '2', '0'],
+    ]);
   });
 });
 
