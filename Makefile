@@ -9,7 +9,7 @@ INSTALLED := { [ -x node_modules/.bin/node ] || { echo '✗ nothing is installed
 PROTO := $(wildcard proto/*/ proto/*/*/ proto/*/*/*/ proto/*/*/*.proto proto/*/*/*/*.proto)
 SOURCES := $(wildcard src test bench)
 
-.PHONY: help up demo down reset status logs install gen check breaking test bench import-demo drill clean
+.PHONY: help up demo down reset status logs verify-log install gen check breaking test bench import-demo drill clean
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,8 @@ status: ## shows what runs and how it is
 	@$(INSTALLED) && $(DEV) status
 logs: ## shows the last lines of every log; FOLLOW=1 goes on
 	@$(INSTALLED) && $(DEV) logs
+verify-log: gen ## exports the audit log and has it verified by a program of others (needs Go); then flips bits, and shows that it finds them
+	@$(DEV) verify-log
 
 install: node_modules/.package-lock.json ## installs what package-lock.json says, if it has changed
 node_modules/.package-lock.json: package-lock.json
@@ -61,7 +63,7 @@ breaking: gen
 	buf breaking --against ".git#ref=$$base"
 test: gen ## all tests, on a stack of their own
 	@node node_modules/vitest/vitest.mjs run $(ARGS)
-bench: gen ## measures, on a stack of its own; BENCH=purge, revocation, rotation or audit measures that
+bench: gen ## measures, on a stack of its own; BENCH=purge, revocation, rotation, audit or export measures that
 	@node bench/$(or $(BENCH),main).ts $(ARGS)
 import-demo: gen ## moves example secrets in from a dotenv file and a dump of Vault, twice, into what runs
 	@$(DEV) import-demo

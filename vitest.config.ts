@@ -6,7 +6,8 @@ const onStack = ['test/integration/**/*.test.ts', 'test/authz/**/*.test.ts', 'te
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // Tests mostly wait: for a lease to run out, for a process to come back. Three at a time keep two cores busy.
+    maxWorkers: 3,
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: onStack } },
       {

@@ -13,9 +13,11 @@ const rows = SOURCES.flatMap(rowsOf);
 
 /** By action: the test that finds it in a log. */
 const FOUND_BY: Readonly<Record<string, string>> = {
+  'audit.bundle.read': 'integration/audit-published.test.ts',
   'audit.entry.tail.end': 'integration/audit-auditors.test.ts',
   'audit.log.mismatch': 'integration/audit-self-check.test.ts',
   'audit.range.prune': 'integration/audit-retention.test.ts',
+  'audit.witness.alarm': 'integration/audit-published.test.ts',
   'keys.event.overdue': 'integration/key-events.test.ts',
   'keys.importjob.attempt': 'integration/import.test.ts',
   'keys.importjob.expire': 'integration/import-epochs.test.ts',
@@ -35,8 +37,11 @@ const FOUND_BY: Readonly<Record<string, string>> = {
   'secrets.instance.delete': 'integration/reconcile.test.ts',
   'secrets.instance.purge': 'integration/audit-auditors.test.ts',
   'secrets.instance.purge.start': 'integration/audit-auditors.test.ts',
+  'secrets.secret.expire': 'integration/expiry.test.ts',
   'secrets.secret.purge': 'integration/purge.test.ts',
   'secrets.secret.purge.start': 'integration/purge.test.ts',
+  'secrets.secret.rotate.scheduled': 'integration/secret-rotation.test.ts',
+  'secrets.version.expire': 'integration/expiry.test.ts',
   'secrets.version.purge': 'integration/retention.test.ts',
   'secrets.version.purge.start': 'integration/retention.test.ts',
 };

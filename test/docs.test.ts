@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { auditConfig } from '../src/audit/config.ts';
+import { exportLogConfig } from '../src/audit/export/command.ts';
 import { REASONS } from '../src/kernel/errors.ts';
 import { migrateConfig } from '../src/kernel/migrate.ts';
 import { keysConfig } from '../src/keys/config.ts';
@@ -37,7 +38,7 @@ describe('docs/configuration.md', () => {
   };
   const documented = new Set([...text('docs/configuration.md').matchAll(/`([a-zA-Z.]+)`/g)].map((m) => m[1]));
 
-  it.each(Object.entries({ storeConfig, keysConfig, auditConfig, workerConfig, migrateConfig }))(
+  it.each(Object.entries({ storeConfig, keysConfig, auditConfig, exportLogConfig, workerConfig, migrateConfig }))(
     'tells of every key of %s',
     (_, schema) => {
       expect(keysOf(schema).filter((key) => !documented.has(key))).toEqual([]);

@@ -1,5 +1,5 @@
 // AppendEvents: 100 new events a call, such as the store sends for reads.
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { spiffeIdOf } from '../../src/dev/stack.ts';
 import { Event_Outcome, Event_Severity, type Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import {
@@ -8,6 +8,7 @@ import {
   AuditWriterServiceService,
 } from '../../src/gen/strongroom/audit/v1/audit_writer_service.ts';
 import { OBSERVER } from '../../src/kernel/observer.ts';
+import { newUid } from '../../src/kernel/uid.ts';
 import { frame } from '../grpc.ts';
 import { assertThat, type Operation, type World } from '../operation.ts';
 
@@ -15,7 +16,7 @@ const BATCH = 100;
 
 export const appends = ({ instance, groups }: World): Operation => {
   const eventOf = (i: number): Event => ({
-    eventId: randomUUID(),
+    eventId: newUid(),
     occurTime: new Date(),
     action: 'secrets.version.access',
     principal: spiffeIdOf('app'),
@@ -24,7 +25,7 @@ export const appends = ({ instance, groups }: World): Operation => {
     outcome: Event_Outcome.SUCCESS,
     code: 0,
     reason: '',
-    correlationId: randomUUID(),
+    correlationId: newUid(),
     onBehalfOf: '',
     sourceAddress: '127.0.0.1',
     attributes: new Map([['version', '1']]),

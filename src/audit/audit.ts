@@ -4,6 +4,7 @@ import type { Db } from '../kernel/db.ts';
 import type { PageTokens } from '../kernel/page.ts';
 import type { News } from './news.ts';
 import type { Verifier } from './note.ts';
+import type { Publication } from './publication.ts';
 import type { Readers, Sources } from './readers.ts';
 import type { SelfCheck } from './self-check.ts';
 import type { Writer } from './writer.ts';
@@ -16,6 +17,7 @@ export interface Audit {
   readonly news: News;
   readonly readers: Readers;
   readonly verifier: Verifier;
+  readonly publication: Publication;
   readonly pages: PageTokens;
 }
 

@@ -1,10 +1,10 @@
 // Events: checked, and as the canonical JSON (RFC 8785) whose hash is in the tree. The shape follows CADF (DSP0262):
 // initiator, action, target, outcome, reason, observer. Pure.
-import canonicalize from 'canonicalize';
 import { hash } from 'node:crypto';
 import { Event_Outcome, Event_Severity, type Event } from '../gen/strongroom/audit/v1/audit_service.ts';
-import { AppError, invalid } from '../kernel/errors.ts';
+import { invalid } from '../kernel/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../kernel/identity.ts';
+import { canonical, type Json } from './canonical.ts';
 import { commitmentText, type Opening } from './private.ts';
 
 /** A leaf is at most this long: entry bundles of tlog-tiles give its length in 16 bits. */
@@ -127,13 +127,7 @@ export const draftOf = (event: Event, source: SpiffeId): Draft => {
 };
 
 /** Of an object in canonical JSON, without its braces. */
-const members = (value: object): string => canonical(value).slice(1, -1);
-
-const canonical = (value: unknown): string => {
-  const text = canonicalize(value);
-  if (text === undefined) throw new AppError('INTERNAL', 'an event has no canonical form');
-  return text;
-};
+const members = (value: Json): string => canonical(value).slice(1, -1);
 
 /** The bytes whose hash is in the tree. */
 export const leafOf = ({ head, middle, tail }: Draft, recordTime: Date, openings: readonly Opening[]): Buffer => {

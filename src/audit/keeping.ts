@@ -6,17 +6,21 @@ import { describe, type Log } from '../kernel/log.ts';
 import { openLoop } from '../kernel/loop.ts';
 import type { OwnEvent } from './own-actions.ts';
 import type { Sources } from './readers.ts';
+import type { Writer } from './writer.ts';
 import { prune } from './retention.ts';
 import { forgetEventIds, makeRoom, selectDueRange } from './sql/ranges.ts';
 
 /** At full speed a partition lasts some 20 s, and two are always empty. */
 const ROOM_EVERY_MS = 5_000;
 const EVERY_MS = 3_600_000;
+/** Until the next look at whose turn it is. */
+const TURN_MS = 5_000;
 const RETRY_MS = 10_000;
 const FORGET_AT_ONCE = 10_000;
 
 export interface KeepingOptions {
   db: Db;
+  writer: Pick<Writer, 'writes'>;
   auditor: Auditor;
   bindings: Sources | undefined;
   ownEvent: OwnEvent;
@@ -24,7 +28,7 @@ export interface KeepingOptions {
 }
 
 export const openKeeping = (options: KeepingOptions): AsyncDisposable => {
-  const { db, ownEvent, log } = options;
+  const { db, writer, ownEvent, log } = options;
   const retry = (what: string) => (error: unknown) => {
     log.warn({ error: describe(error) }, `the audit log could not ${what}; trying again`);
     return RETRY_MS;
@@ -40,6 +44,7 @@ export const openKeeping = (options: KeepingOptions): AsyncDisposable => {
       await prune(options, due, (resource, facts) => ownEvent('audit.range.prune', resource, facts), signal);
   };
   const keep = async (signal: AbortSignal): Promise<number> => {
+    if (!(await writer.writes())) return TURN_MS;
     await forgetAll(signal);
     await pruneAll(signal);
     return EVERY_MS;

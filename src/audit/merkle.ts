@@ -1,4 +1,4 @@
-// The Merkle tree of RFC 6962, section 2.1: hashes, appending, inclusion proofs and their check. Pure.
+// The Merkle tree of RFC 6962, section 2.1: hashes, appending, proofs of inclusion and consistency and their checks. Pure.
 import { hash } from 'node:crypto';
 
 export const HASH_BYTES = 32;
@@ -34,6 +34,12 @@ export const rootOf = ({ frontier }: Tree): Buffer => {
   return last ? frontier.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), last) : EMPTY_ROOT;
 };
 
+/** What a checkpoint says of a tree. */
+export interface Sized {
+  readonly size: bigint;
+  readonly root: Buffer;
+}
+
 /** A perfect subtree: 2^level leaves from index × 2^level on. */
 export interface Node {
   level: number;
@@ -60,9 +66,14 @@ export const fold = (hashes: readonly Buffer[]): Buffer => {
   return last ? hashes.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), last) : EMPTY_ROOT;
 };
 
+export interface Range {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
 /** The ranges of leaves whose hashes prove that leaf `index` is in a tree of `size` leaves, from the leaf upward. */
-export const inclusionRanges = (index: bigint, size: bigint): { start: bigint; end: bigint }[] => {
-  const ranges: { start: bigint; end: bigint }[] = [];
+export const inclusionRanges = (index: bigint, size: bigint): Range[] => {
+  const ranges: Range[] = [];
   for (let start = 0n, end = size; end - start > 1n;) {
     const middle = start + (1n << BigInt(splitLevel(end - start)));
     if (index < middle) {
@@ -97,6 +108,56 @@ export const rootFromInclusion = (index: bigint, size: bigint, leaf: Buffer, pro
     sn >>= 1n;
   }
   return sn === 0n ? root : undefined;
+};
+
+/** The ranges of leaves whose hashes prove that the tree of `first` leaves is the beginning of the tree of `second` leaves. */
+export const consistencyRanges = (first: bigint, second: bigint): Range[] => {
+  // The empty tree is the beginning of every tree, and a tree of itself.
+  if (first <= 0n || first >= second) return [];
+  const ranges: Range[] = [];
+  let [start, end, whole] = [0n, second, true];
+  // Down to the subtree that ends where the first tree does; what it leaves on the way is the proof, from below.
+  while (first < end) {
+    const middle = start + (1n << BigInt(splitLevel(end - start)));
+    if (first <= middle) {
+      ranges.unshift({ start: middle, end });
+      end = middle;
+    } else {
+      ranges.unshift({ start, end: middle });
+      [start, whole] = [middle, false];
+    }
+  }
+  // The verifier has the root of the first tree; where that is not this subtree, it needs its hash.
+  return whole ? ranges : [{ start, end }, ...ranges];
+};
+
+/** Whether a consistency proof leads to both roots (RFC 9162, section 2.1.4.2). */
+export const isConsistent = (first: Sized, second: Sized, proof: readonly Buffer[]): boolean => {
+  if (first.size < 0n || first.size > second.size || proof.some(({ length }) => length !== HASH_BYTES)) return false;
+  if (first.size === 0n) return proof.length === 0 && first.root.equals(EMPTY_ROOT);
+  if (first.size === second.size) return proof.length === 0 && first.root.equals(second.root);
+  // A first tree that is perfect is itself the lowest hash.
+  const [lowest, ...others] = (first.size & (first.size - 1n)) === 0n ? [first.root, ...proof] : proof;
+  if (!lowest || proof.length === 0) return false;
+  let [fn, sn] = [first.size - 1n, second.size - 1n];
+  for (; fn & 1n; fn >>= 1n) sn >>= 1n;
+  let [firstRoot, secondRoot] = [lowest, lowest];
+  for (const next of others) {
+    if (sn === 0n) return false;
+    if (fn & 1n || fn === sn) {
+      firstRoot = nodeHash(next, firstRoot);
+      secondRoot = nodeHash(next, secondRoot);
+      while (!(fn & 1n) && fn !== 0n) {
+        fn >>= 1n;
+        sn >>= 1n;
+      }
+    } else {
+      secondRoot = nodeHash(secondRoot, next);
+    }
+    fn >>= 1n;
+    sn >>= 1n;
+  }
+  return sn === 0n && firstRoot.equals(first.root) && secondRoot.equals(second.root);
 };
 
 /** The root of a perfect tree over 2^n hashes. */

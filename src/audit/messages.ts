@@ -1,9 +1,9 @@
 // Rows as messages.
 import type { Checkpoint, Entry } from '../gen/strongroom/audit/v1/audit_service.ts';
+import type { Audit } from './audit.ts';
 import { eventOfLeaf, recordOfLeaf } from './event.ts';
-import type { Verifier } from './note.ts';
 import { withPrivate, type Opening } from './private.ts';
-import type { LogState } from './recovery.ts';
+import type { Signed } from './publication.ts';
 import type { EntryRow } from './sql/entries.ts';
 
 /** What opens the private fields of an entry that were not erased. */
@@ -26,9 +26,11 @@ export const toEntry = (row: EntryRow): Entry => {
   };
 };
 
-export const toCheckpoint = ({ checkpoint }: LogState, verifier: Verifier): Checkpoint => ({
-  treeSize: checkpoint.size,
-  rootHash: checkpoint.root,
-  note: checkpoint.note,
+export const toCheckpoint = ({ verifier, publication }: Audit, { size, root, note }: Signed): Checkpoint => ({
+  treeSize: size,
+  rootHash: root,
+  note,
   verifierKey: verifier.text,
+  verifierKeys: publication.verifiers.map(({ text }) => text),
+  policy: publication.policy,
 });

@@ -15,10 +15,10 @@ export const withNews = (writer: Writer): { writer: Writer; news: News } => {
   return {
     writer: {
       ...writer,
-      append: async (draft, deadline) => {
-        const index = await writer.append(draft, deadline);
+      append: async (drafts, deadline) => {
+        const results = await writer.append(drafts, deadline);
         written.resolve();
-        return index;
+        return results;
       },
     },
     news: {

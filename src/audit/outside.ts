@@ -13,17 +13,23 @@ import { openNote, type Verifier } from './note.ts';
 const PAUSE_MS = 200;
 const RETRY_MS = 2_000;
 
+/** Refuses a log of this size that does not continue what it was made of. */
+export type Continues = (size: bigint, rootAt: (size: bigint) => Promise<Buffer>) => Promise<void>;
+
 export interface Outside extends AsyncDisposable {
   publish(checkpoint: { size: bigint; root: Buffer; note: string }): void;
-  /** Refuses a log of this size that is not the continuation of every checkpoint out here. */
-  verify(size: bigint, rootAt: (size: bigint) => Promise<Buffer>): Promise<void>;
+  /**
+   * What is out here at this moment, as a check. To be taken before the log is read: what another process publishes meanwhile would
+   * look like a log that was rolled back.
+   */
+  look(): Continues;
 }
 
 const ADVICE =
   'restore a database that has all entries; if there is none, keep this one and the file as evidence, and move the file away to go on with what is left (docs/operations.md)';
 
 /** Undefined if the file is not there. */
-const readOutside = (file: string, verifier: Verifier): Checkpoint | undefined => {
+const readOutside = (file: string, verifiers: readonly Verifier[]): Checkpoint | undefined => {
   let note: string;
   try {
     note = readFileSync(file, 'utf8');
@@ -33,10 +39,10 @@ const readOutside = (file: string, verifier: Verifier): Checkpoint | undefined =
       cause: error,
     });
   }
-  const checkpoint = parseCheckpoint(openNote(note, verifier) ?? '');
-  if (checkpoint?.origin === verifier.name) return checkpoint;
+  const checkpoint = parseCheckpoint(openNote(note, verifiers) ?? '');
+  if (verifiers.some(({ name }) => checkpoint?.origin === name)) return checkpoint;
   throw new Error(
-    `the checkpoint file ${file} is not signed with this log's key (${verifier.text}): it was changed, or is another log's; compare it with a copy, or name another file`,
+    `the checkpoint file ${file} is not signed with this log's key (${verifiers.map(({ text }) => text).join(', ')}): it was changed, or is another log's; compare it with a copy, or name another file`,
   );
 };
 
@@ -50,7 +56,8 @@ const compare = async (what: string, told: Checkpoint, size: bigint, rootAt: (si
 
 /** Whole or not at all, and durable. */
 const save = async (file: string, note: string): Promise<void> => {
-  const fresh = `${file}.new`;
+  // Replicas may share a file.
+  const fresh = `${file}.${process.pid}.new`;
   const handle = await open(fresh, 'w', 0o644);
   try {
     await handle.writeFile(note);
@@ -67,7 +74,7 @@ const save = async (file: string, note: string): Promise<void> => {
   }
 };
 
-export const openOutside = (files: readonly string[], verifier: Verifier, log: Log): Outside => {
+export const openOutside = (files: readonly string[], verifiers: readonly Verifier[], log: Log): Outside => {
   let newest: Checkpoint | undefined;
   let waiting: string | undefined;
   let writing: Promise<void> | undefined;
@@ -101,18 +108,22 @@ export const openOutside = (files: readonly string[], verifier: Verifier, log: L
 
   return {
     publish: ({ size, root, note }) => {
-      newest = { origin: verifier.name, size, root };
+      if (newest && newest.size >= size) return;
+      newest = { origin: verifiers[0]?.name ?? '', size, root };
       if (files.length === 0) return;
       waiting = note;
       writing ??= write();
     },
-    verify: async (size, rootAt) => {
-      for (const file of files) {
-        const told = readOutside(file, verifier);
-        if (told) await compare(`the checkpoint in ${file}`, told, size, rootAt);
-        else if (size > 0n) log.warn({ file }, 'there is no checkpoint outside of the database to compare the log with; it is made now');
-      }
-      if (newest) await compare('the last checkpoint that this process has signed', newest, size, rootAt);
+    look: () => {
+      const told = files.map((file) => ({ file, checkpoint: readOutside(file, verifiers) }));
+      const seen = newest;
+      return async (size, rootAt) => {
+        for (const { file, checkpoint } of told) {
+          if (checkpoint) await compare(`the checkpoint in ${file}`, checkpoint, size, rootAt);
+          else if (size > 0n) log.warn({ file }, 'there is no checkpoint outside of the database to compare the log with; it is made now');
+        }
+        if (seen) await compare('the last checkpoint that this process has seen', seen, size, rootAt);
+      };
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort();

@@ -1,6 +1,7 @@
-// Inclusion proofs and earlier roots from the tiles: a handful of tiles for a log of any size.
+// Proofs and earlier roots from the tiles: a handful of tiles for a log of any size.
 import type { Db } from '../kernel/db.ts';
-import { cover, fold, inclusionRanges, perfectRoot, type Node } from './merkle.ts';
+import { AppError } from '../kernel/errors.ts';
+import { consistencyRanges, cover, fold, inclusionRanges, perfectRoot, type Node, type Range } from './merkle.ts';
 import { selectTiles } from './sql/log.ts';
 import { placeOf, splitTile, TILE_WIDTH, type Tails } from './tiles.ts';
 
@@ -21,26 +22,30 @@ const openHashes = (db: Db, tails: Tails): ((node: Node) => Promise<Buffer>) => 
   return async (node) => {
     const { level, tile, offset, width } = placeOf(node);
     const hashes = (await tileOf(level, tile)).slice(offset, offset + width);
-    if (hashes.length !== width) throw new Error(`tile ${level}/${tile} of the log is missing or short`);
+    if (hashes.length !== width) throw new AppError('DATA_CORRUPTED', `tile ${level}/${tile} of the log is missing or short`);
     return perfectRoot(hashes);
   };
 };
 
 interface Grown {
-  readonly tree: { readonly size: bigint };
   readonly tails: Tails;
 }
 
-/** The hashes from leaf `index` upward, in the tree of this state. */
-export const inclusionProof = (db: Db, { tree, tails }: Grown, index: bigint): Promise<Buffer[]> => {
+const hashesOf = (db: Db, { tails }: Grown, ranges: readonly Range[]): Promise<Buffer[]> => {
   const hashOf = openHashes(db, tails);
-  return Promise.all(
-    inclusionRanges(index, tree.size).map(async ({ start, end }) => fold(await Promise.all(cover(start, end).map(hashOf)))),
-  );
+  return Promise.all(ranges.map(async ({ start, end }) => fold(await Promise.all(cover(start, end).map(hashOf)))));
 };
 
+/** The hashes from leaf `index` upward, in the tree of `size` leaves that this log has or had. */
+export const inclusionProof = (db: Db, log: Grown, index: bigint, size: bigint): Promise<Buffer[]> =>
+  hashesOf(db, log, inclusionRanges(index, size));
+
+/** The hashes that lead from the tree of `first` leaves to the tree of `second` leaves. */
+export const consistencyProof = (db: Db, log: Grown, first: bigint, second: bigint): Promise<Buffer[]> =>
+  hashesOf(db, log, consistencyRanges(first, second));
+
 /** The root that the log had at an earlier size. */
-export const rootAt = async (db: Db, { tails }: Pick<Grown, 'tails'>, size: bigint): Promise<Buffer> =>
+export const rootAt = async (db: Db, { tails }: Grown, size: bigint): Promise<Buffer> =>
   fold(await Promise.all(cover(0n, size).map(openHashes(db, tails))));
 
 /** A leaf's hash, also of an entry that has no body any more. */

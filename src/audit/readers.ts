@@ -37,6 +37,8 @@ export interface Readers {
 /** What a row of the table that is open to auditors of instances says of its resource; of the others, the allowlist is all. */
 export interface Guarded extends Resource {
   readonly forReaders?: true;
+  /** For who reads all of the log, and nobody else, whatever the allowlist says. */
+  readonly forWholeLog?: true;
 }
 
 const apply = async (tx: Parameters<typeof addAuditor>[0], { source, leaf }: BindingEntry, { store, worker }: Sources): Promise<void> => {
@@ -78,7 +80,10 @@ export const openReaders = (db: Db, sources: Sources | undefined, reads: (method
 export const authorizeReaders =
   (readers: Readers): Authorize =>
   async (call, resource) => {
-    if ((resource as Guarded).forReaders) await readers.sees(call);
+    const { forReaders, forWholeLog } = resource as Guarded;
+    if (!forReaders && !forWholeLog) return;
+    const instances = await readers.sees(call);
+    if (forWholeLog && instances !== undefined) throw denied(call.action, 'log');
   };
 
 /** What of that a request asks for. An instance that the caller may not see is like one that is not there: nothing is found. */

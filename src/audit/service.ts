@@ -8,7 +8,9 @@ import type { Guarded } from './readers.ts';
 import { POLICY } from './retention.ts';
 import { appendEvents } from './rpc/append-events.ts';
 import { eraseFields } from './rpc/erase-fields.ts';
+import { exportLog } from './rpc/export-log.ts';
 import { getCheckpoint } from './rpc/get-checkpoint.ts';
+import { getConsistencyProof } from './rpc/get-consistency-proof.ts';
 import { getEntry } from './rpc/get-entry.ts';
 import { getInclusionProof } from './rpc/get-inclusion-proof.ts';
 import { getLogStatistics } from './rpc/get-log-statistics.ts';
@@ -27,6 +29,7 @@ const log = () => ({ name: 'log' });
 const policy = () => ({ name: POLICY });
 /** Also auditors of instances read here; their handlers show them no more than what belongs to those. */
 const forReaders = (name: string): Guarded => ({ name, forReaders: true });
+const forWholeLog: Guarded = { name: 'log', forWholeLog: true };
 
 export const registrations = (audit: AuditAdmin): Registration[] => {
   /** Handlers take the log first. */
@@ -88,6 +91,22 @@ export const registrations = (audit: AuditAdmin): Registration[] => {
         facts: [],
         limits: metadata,
         handler: run(getInclusionProof),
+      },
+      getConsistencyProof: {
+        action: 'audit.consistency.read',
+        resource: () => forReaders('log'),
+        audit: 'read',
+        facts: [],
+        limits: metadata,
+        handler: run(getConsistencyProof),
+      },
+      exportLog: {
+        action: 'audit.log.export',
+        resource: () => forWholeLog,
+        audit: 'read',
+        facts: [],
+        limits: follow,
+        handler: (request) => exportLog(audit, request),
       },
     }),
     register(AuditAdminServiceService, {

@@ -45,15 +45,15 @@ const common = (stack: Stack, service: Service) => ({
 });
 
 const keyFile = (name: string): string => join('..', name);
-const [store, keys, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('worker')];
+const [store, keys, audit, worker] = [spiffeIdOf('store'), spiffeIdOf('keys'), spiffeIdOf('audit'), spiffeIdOf('worker')];
 const [operator, auditor] = [spiffeIdOf('operator'), spiffeIdOf('auditor')];
 
-const READING = ['ListEntries', 'TailEntries', 'GetLogStatistics', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof'];
+const READING = ['ListEntries', 'TailEntries', 'GetLogStatistics', 'GetEntry', 'GetCheckpoint', 'GetInclusionProof', 'GetConsistencyProof'];
 
 const auditOf = (stack: Stack): z.input<typeof auditConfig> => ({
   ...common(stack, 'audit'),
   allow: {
-    'strongroom.audit.v1.AuditWriterService': [store, keys, worker],
+    'strongroom.audit.v1.AuditWriterService': [store, keys, audit, worker],
     'strongroom.audit.v1.AuditService': [auditor],
     'strongroom.audit.v1.AuditAdminService': [operator],
     'strongroom.audit.v1.AuditAdminService/GetRetentionPolicy': [operator, auditor],
@@ -99,7 +99,18 @@ const keysOf = (stack: Stack): z.input<typeof keysConfig> => ({
   masterKeys: { dir: join('..', 'master-keys'), rotateEvery: '30d', keepFor: '7d' },
 });
 
-const TENANT_SERVICES = ['Instance', 'SecretGroup', 'Secret', 'SecretAccess', 'Binding', 'Authorization', 'Limit', 'Hold', 'Purge'];
+const TENANT_SERVICES = [
+  'Instance',
+  'SecretGroup',
+  'Secret',
+  'SecretAccess',
+  'SecretRotation',
+  'Binding',
+  'Authorization',
+  'Limit',
+  'Hold',
+  'Purge',
+];
 
 const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   ...common(stack, 'store'),
@@ -113,6 +124,7 @@ const storeOf = (stack: Stack): z.input<typeof storeConfig> => ({
   retention: { default: '3s', minimum: '1s', maximum: '90d' },
   rekeyAfterPurge: null,
   rekeyKeepFor: '0s',
+  rotationMinimum: '1s',
 });
 
 const workerOf = (stack: Stack): z.input<typeof workerConfig> => ({

@@ -126,7 +126,7 @@ export const demo = async (stack: Stack, say: Say): Promise<void> => {
   for (const line of purge.receipt.trimEnd().split('\n')) say(`    ${line}`.trimEnd());
   if (purge.auditIndex === undefined) throw new Error('the purge has no entry in the audit log');
   const { leaf } = await log.getEntry({ index: purge.auditIndex }, options());
-  const { verifierKey } = await log.getCheckpoint({}, options());
+  const { verifierKey } = await log.getCheckpoint({ cosigned: false }, options());
   const { index, size } = verifyReceipt(purge.receipt, leaf, verifierKey);
   say(`✓ verified offline: entry ${index} is in the log of ${size} entries that this key signed: ${verifierKey}`);
 };

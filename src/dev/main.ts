@@ -1,4 +1,4 @@
-// The development stack on the command line: up, down, reset, status, logs, demo. `make help` says what each does.
+// The development stack on the command line: up, down, reset, status, logs, demo, verify-log. `make help` says what each does.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { importDemo } from './import-demo.ts';
 import { DEFAULT_BASE, parsePortBase } from './ports.ts';
 import { addressOf, PARTS, ROOT, stackAt, type Say, type Stack } from './stack.ts';
 import { down, reset, status, up } from './up.ts';
+import { verifyLog } from './verify-log.ts';
 
 const STATE = join(ROOT, '.dev');
 const BASE_FILE = join(STATE, 'port-base');
@@ -65,6 +66,7 @@ const COMMANDS: Readonly<Record<string, (stack: Stack) => Promise<void>>> = {
     for (const { part, pid, state } of await status(stack))
       say(`${part.padEnd(9)} ${state.padEnd(12)} ${addressOf(stack, part).padEnd(15)} ${pid === undefined ? '' : `pid ${pid}`}`.trimEnd());
   },
+  'verify-log': (stack) => verifyLog(stack, join(STATE, 'tools'), say),
   logs: async () => {
     const files = PARTS.map((name) => join(STATE, `${name}.log`)).filter((file) => existsSync(file));
     if (files.length === 0) throw new Error('there are no logs yet; run: make up');

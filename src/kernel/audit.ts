@@ -4,10 +4,10 @@
 import { Event, Event_Outcome, Event_Severity } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { AuditWriterServiceService } from '../gen/strongroom/audit/v1/audit_writer_service.ts';
 import { batcher } from './batch.ts';
-import { dial, type Peer } from './client.ts';
 import { AppError, fromItemError } from './errors.ts';
 import { metrics } from './metrics.ts';
 import { OBSERVER } from './observer.ts';
+import { dialReplicas, type Replicas } from './replicas.ts';
 import { severityOf } from './severity.ts';
 import type { Action, Call, EntryDraft } from './table.ts';
 import type { Tls } from './tls.ts';
@@ -66,8 +66,9 @@ const attributesOf = ({ facts }: Action, given: [string, string][]): Map<string,
   return new Map(listed.map(([key, value]) => [key, clip(value, listed.length > 6 ? 256 : 2_048)]));
 };
 
-export const dialAuditor = (peer: Peer, tls: Tls): Auditor & AsyncDisposable => {
-  const client = dial(AuditWriterServiceService, peer, tls, 'AUDIT_UNAVAILABLE');
+/** Which of the replicas writes is found out by asking: an event that comes twice is one entry. */
+export const dialAuditor = (replicas: Replicas, tls: Tls): Auditor & AsyncDisposable => {
+  const client = dialReplicas(AuditWriterServiceService, replicas, tls, 'AUDIT_UNAVAILABLE');
   const send = async (events: Event[], deadline: number): Promise<(bigint | AppError)[]> => {
     const { results } = await client.appendEvents({ events }, { deadline });
     return results.map(({ outcome }) => {

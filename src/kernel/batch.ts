@@ -8,6 +8,8 @@ export interface BatchOptions<In, Out> {
   max: number;
   /** Most items waiting; one more is refused. */
   queue: number;
+  /** How many an item counts as, in both; 1 if absent. */
+  weight?: (item: In) => number;
   /** What an item ends with that has no answer in its time. */
   late: Reason;
   /** One result for each item, in order; an AppError fails its item only. A rejection fails them all. */
@@ -20,6 +22,7 @@ const SHARE = 0.7;
 
 interface Waiting<In, Out> {
   item: In;
+  weight: number;
   deadline: number;
   /** When it is let go. */
   until: number;
@@ -28,8 +31,11 @@ interface Waiting<In, Out> {
 }
 
 /** Returns a function that adds one item and settles with its own result; `deadline` is in epoch milliseconds. */
-export const batcher = <In, Out>({ max, queue, late, run }: BatchOptions<In, Out>) => {
+export const batcher = <In, Out>({ max, queue, late, weight = () => 1, run }: BatchOptions<In, Out>) => {
   let waiting: Waiting<In, Out>[] = [];
+  const sum = (items: readonly Waiting<In, Out>[]): number => items.reduce((total, w) => total + w.weight, 0);
+  /** Of all that wait. */
+  let held = 0;
   let busy = false;
   /** Without an answer yet, waiting or under way. */
   const open = new Set<Waiting<In, Out>>();
@@ -43,6 +49,7 @@ export const batcher = <In, Out>({ max, queue, late, run }: BatchOptions<In, Out
       w.reject(new AppError(late, 'a service that this call needs did not answer in time; try again'));
     }
     waiting = waiting.filter((w) => open.has(w));
+    held = sum(waiting);
     check = open.size > 0 ? setTimeout(expire, CHECK_MS) : undefined;
   };
 
@@ -64,10 +71,23 @@ export const batcher = <In, Out>({ max, queue, late, run }: BatchOptions<In, Out
     for (const w of batch) open.delete(w);
   };
 
+  /** The oldest that fit into a batch; one that is too large for any goes alone. */
+  const take = (): Waiting<In, Out>[] => {
+    let count = 0;
+    let total = 0;
+    for (const w of waiting) {
+      if (count > 0 && total + w.weight > max) break;
+      total += w.weight;
+      count++;
+    }
+    held -= total;
+    return waiting.splice(0, count);
+  };
+
   const next = (): void => {
     if (busy || waiting.length === 0) return;
     busy = true;
-    void settle(waiting.splice(0, max)).finally(() => {
+    void settle(take()).finally(() => {
       busy = false;
       next();
     });
@@ -75,17 +95,19 @@ export const batcher = <In, Out>({ max, queue, late, run }: BatchOptions<In, Out
 
   return (item: In, deadline: number): Promise<Out> =>
     new Promise((resolve, reject) => {
-      if (waiting.length >= queue) {
+      const own = weight(item);
+      if (held + own > queue) {
         reject(new AppError('TOO_MANY_REQUESTS', 'too many calls are waiting; try again later', { retryAfterMs: 100 }));
         return;
       }
       const now = Date.now();
-      const added = { item, deadline, until: now + (deadline - now) * SHARE, resolve, reject };
+      const added = { item, weight: own, deadline, until: now + (deadline - now) * SHARE, resolve, reject };
       if (added.until <= now) {
         reject(new AppError('DEADLINE_EXCEEDED', 'the deadline has passed'));
         return;
       }
       waiting.push(added);
+      held += own;
       open.add(added);
       check ??= setTimeout(expire, CHECK_MS);
       // At the end of this turn of the loop, so that calls that have arrived in it leave together.

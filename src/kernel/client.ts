@@ -40,7 +40,8 @@ const CHANNEL = {
   'grpc.enable_channelz': 0,
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 5_000,
-  'grpc.max_receive_message_length': 16 * 1024 * 1024,
+  // A bundle of 256 entries has 16 MiB and a little at the most.
+  'grpc.max_receive_message_length': 17 * 1024 * 1024,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,

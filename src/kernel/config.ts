@@ -31,7 +31,11 @@ export const durationSchema = z
 export const fileSchema = path;
 export const listenSchema = z.strictObject({ host: name, port: z.int().min(0).max(65_535) });
 export const tlsSchema = z.strictObject({ certFile: path, keyFile: path, caFile: path, crlFile: path.optional() });
-export const peerSchema = z.strictObject({ address: name.regex(/^[^:]+:\d+$/, 'is not host:port'), spiffeId: spiffeIdSchema });
+export const addressSchema = name.regex(/^[^:]+:\d+$/, 'is not host:port');
+export const peerSchema = z.strictObject({ address: addressSchema, spiffeId: spiffeIdSchema });
+export const addressesSchema = z.array(addressSchema).min(1).max(16);
+/** A service that may run in several processes, each with an address of its own. */
+export const replicasSchema = z.strictObject({ address: z.union([addressSchema, addressesSchema]), spiffeId: spiffeIdSchema });
 export const databaseSchema = z.strictObject({
   host: name,
   port,

@@ -124,10 +124,11 @@ const READ_LIMITS = { statement_timeout: 2_000, query_timeout: 2_500 };
 /** One pipelined connection, opened on demand and again after it is lost. */
 const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<void> } => {
   let current: Promise<pg.Client> | undefined;
+  const warned = new WeakSet<pg.Client>();
   const open = (): Promise<pg.Client> => {
     const client = new pg.Client({ ...connectionOf(options), ...READ_LIMITS, pipeline: true });
     const opening = client.connect().then(
-      () => client,
+      () => client.on('notice', distrust),
       (error: unknown) => {
         forget();
         throw unavailable(error);
@@ -142,10 +143,24 @@ const pipelinedReader = (options: DbOptions): Queryable & { close(): Promise<voi
       forget();
     });
     client.on('end', forget);
+    // So PostgreSQL says that a commit is on its own disk, but not on those of the standbys that it was told to wait for. It comes
+    // before the answer.
+    const distrust = ({ severity, message = '' }: { severity?: string | undefined; message?: string | undefined }): void => {
+      if (severity !== 'WARNING') return;
+      options.log.warn({ error: message }, 'a warning of the database; its connection is not used any more');
+      warned.add(client);
+      forget();
+      client.end().catch(() => undefined);
+    };
     return opening;
   };
   return {
-    query: async (statement) => run(await (current ??= open()), statement),
+    query: async <Row extends object>(statement: Statement) => {
+      const client = await (current ??= open());
+      const rows = await run<Row>(client, statement);
+      if (warned.has(client)) throw unavailable(new Error('an answer came with a warning'));
+      return rows;
+    },
     close: async () => (await current?.catch(() => undefined))?.end(),
   };
 };

@@ -2,6 +2,7 @@
 // action's entries carry those that its row lists, and no other. Pure.
 export const FACTS = {
   absorbedBy: 'the purge that this one went on in',
+  answer: 'what a witness answered',
   attemptsLeft: 'how often the import job can still be tried',
   bodyDays: 'for how many days bodies of entries are kept from now on, 0 for ever',
   bodyDaysBefore: 'for how many days they were kept before',
@@ -13,6 +14,7 @@ export const FACTS = {
   effect: 'what the hold prevents',
   endIndex: 'index after the last entry that it is about',
   event: 'name of the key event',
+  expireTime: 'when it is erased by itself; empty if it is not any more',
   fields: 'the fields that were changed or erased, never their values',
   force: 'that the root key was in use, and was to be deleted all the same',
   grant: 'UUID of the grant',

@@ -34,10 +34,24 @@ export const metrics = {
     help: 'Entries per committed batch',
     buckets: [1, 4, 16, 64, 256, 1024],
   }),
+  auditWriter: new Gauge({ name: 'strongroom_audit_writer', help: '1 in the process that writes the audit log, 0 in a standby' }),
+  auditClockSkew: new Gauge({
+    name: 'strongroom_audit_clock_skew_seconds',
+    help: 'How far the clock of record times is from that of the database, or behind the newest entry',
+  }),
   auditChecked: new Counter({ name: 'strongroom_audit_checked_entries_total', help: 'Entries that the audit log has hashed again' }),
   auditMismatches: new Counter({
     name: 'strongroom_audit_mismatches_total',
     help: 'Entries, tiles and roots of the audit log that are not what was written',
+  }),
+  witnessRequests: new Counter({
+    name: 'strongroom_witness_requests_total',
+    help: 'Checkpoints sent to witnesses, by result',
+    labelNames: ['result'],
+  }),
+  cosignedSize: new Gauge({
+    name: 'strongroom_cosigned_size',
+    help: 'Entries under the newest checkpoint that the witnesses have cosigned',
   }),
   auditDropped: new Counter({
     name: 'strongroom_audit_dropped_attributes_total',
@@ -48,6 +62,12 @@ export const metrics = {
     name: 'strongroom_purge_lag_seconds',
     help: 'For how long the oldest purge that is due and not begun has been due',
   }),
+  expiryLag: new Gauge({
+    name: 'strongroom_expiry_lag_seconds',
+    help: 'For how long the oldest expired secret or version, which no purge has been scheduled for, has been expired',
+  }),
+  expired: new Counter({ name: 'strongroom_expired_total', help: 'Secrets and versions that have expired' }),
+  rotationLag: new Gauge({ name: 'strongroom_rotation_lag_seconds', help: 'For how long the oldest rotation has been due' }),
   purges: new Counter({ name: 'strongroom_purges_total', help: 'Purges, by result', labelNames: ['result'] }),
 };
 

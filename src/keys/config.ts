@@ -1,6 +1,6 @@
 // The key service's configuration.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, spiffeIdSchema } from '../kernel/config.ts';
+import { baseConfig, databaseSchema, durationSchema, fileSchema, replicasSchema, spiffeIdSchema } from '../kernel/config.ts';
 
 /** As long as a read that is under way may take. */
 const SHORTEST_KEEP_MS = 5_000;
@@ -8,7 +8,7 @@ const SHORTEST_KEEP_MS = 5_000;
 export const keysConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
-  audit: peerSchema,
+  audit: replicasSchema,
   /** Manager of all key rings, so that there is always somebody. */
   administrators: z.array(spiffeIdSchema).min(1),
   /** Services that make provider-managed root keys for their instances, and register scopes under them. */

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { AuditServiceService } from '../gen/strongroom/audit/v1/audit_service.ts';
 import { dialAuditor } from '../kernel/audit.ts';
-import { dial } from '../kernel/client.ts';
 import { readConfig, readKeyFile } from '../kernel/config.ts';
 import { openServiceDb } from '../kernel/db.ts';
 import { ownIdentity } from '../kernel/identity.ts';
@@ -12,6 +11,7 @@ import { openRelay } from '../kernel/outbox.ts';
 import { openOwnEvents } from '../kernel/own-event.ts';
 import { OWN_ACTIONS } from './own-actions.ts';
 import { pageTokens } from '../kernel/page.ts';
+import { dialReplicas } from '../kernel/replicas.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { openAuthorization } from './authorize.ts';
@@ -54,7 +54,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const backend = stack.use(openSoftBackend(masterKeys));
 
   const auditor = stack.use(dialAuditor(config.audit, tls));
-  const auditLog = stack.use(dial(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE'));
+  const auditLog = stack.use(dialReplicas(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE'));
   const replay = stack.use(await openReplay({ db, backend, files, auditLog, self, log }));
   const relay = stack.use(openRelay(db, replay.watch(auditor), log));
   const schedule = { rotateEveryMs, keepForMs };

@@ -1,6 +1,6 @@
 // The store's configuration.
 import { z } from 'zod';
-import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, spiffeIdSchema } from '../kernel/config.ts';
+import { baseConfig, databaseSchema, durationSchema, fileSchema, peerSchema, replicasSchema, spiffeIdSchema } from '../kernel/config.ts';
 
 const rate = z.int().min(1).max(1_000_000);
 const DEFAULTS = {
@@ -45,7 +45,7 @@ export const storeConfig = z.strictObject({
   ...baseConfig,
   database: databaseSchema,
   keys: peerSchema,
-  audit: peerSchema,
+  audit: replicasSchema,
   /** Manager of the system, whatever the bindings say: so there is always somebody who can make the first binding. */
   administrators: z.array(spiffeIdSchema).min(1),
   /** 32 random bytes, the same for all replicas: seals page tokens and keys the digests of repeated requests. */
@@ -58,5 +58,7 @@ export const storeConfig = z.strictObject({
   rekeyAfterPurge: durationSchema.nullable().default(30 * 86_400_000),
   /** How long the old version is kept when all have moved, for backups of the store that may have to be restored; a request can say otherwise. */
   rekeyKeepFor: durationSchema.default(7 * 86_400_000),
+  /** The shortest interval at which a secret may be rotated. */
+  rotationMinimum: durationSchema.refine((ms) => ms >= 1_000, 'must be at least 1s').default(3_600_000),
   limits: limitsSchema.default(DEFAULTS),
 });

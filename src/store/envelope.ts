@@ -31,14 +31,17 @@ export interface Place {
   version: number;
 }
 
+/** On whose call it is; what the key service is told of it. */
+export type Caller = Pick<Call, 'principal' | 'resource' | 'facts' | 'correlationId' | 'traceId' | 'deadline'>;
+
 export interface Sealed {
   wrappedDek: Buffer;
   sealed: Buffer;
 }
 
 export interface Envelope {
-  seal(place: Place, value: Buffer, call: Call): Promise<Sealed>;
-  open(place: Place, stored: Sealed, call: Call): Promise<Buffer>;
+  seal(place: Place, value: Buffer, call: Caller): Promise<Sealed>;
+  open(place: Place, stored: Sealed, call: Caller): Promise<Buffer>;
 }
 
 const aad = ({ instanceUid, secretUid, version }: Place): Buffer => {
@@ -75,7 +78,7 @@ const contextOf = (place: Place): DekContext => ({
   version: place.version,
   additionalData: NONE,
 });
-const callContextOf = (call: Call): CallContext => ({
+const callContextOf = (call: Caller): CallContext => ({
   principal: call.principal,
   resource: call.facts.resource ?? call.resource,
   correlationId: call.correlationId,

@@ -17,6 +17,7 @@ import { isRetired } from './sql/purges.ts';
 import { selectGroup, type GroupRow } from './sql/secret-groups.ts';
 import { selectVersion, type VersionRow } from './sql/secret-versions.ts';
 import { selectSecret, type SecretRow } from './sql/secrets.ts';
+import { assertUnexpired } from './expiration.ts';
 import { assertActive, type State } from './state.ts';
 
 type Select<Path, Row> = (db: Queryable, path: Path) => Promise<Row | undefined>;
@@ -56,6 +57,7 @@ export const loadSecret = async (db: Queryable, path: SecretPath, select: Select
 /** For what is below a secret. */
 export const loadActiveSecret = async (db: Queryable, path: SecretPath, select: Select<SecretPath, SecretRow> = selectSecret) => {
   const row = await loadSecret(db, path, select);
+  assertUnexpired(secretName(path), row.is_expired);
   assertActive(secretName(path), row.state);
   return row;
 };

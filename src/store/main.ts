@@ -27,6 +27,7 @@ import { openScopeRetention } from './scope-retention.ts';
 import { openLimiter } from './limiter.ts';
 import { purgeLookout, rekeyLookout } from './lookout.ts';
 import { openRekeys } from './rekeys.ts';
+import { openRotations } from './rotations.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
 
@@ -55,7 +56,9 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   stack.use(openKeyEvents({ db, scopes, events, opened: () => scopeRetention.suspect(), log }));
   const scopeKeys = stack.use(dial(ScopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const relay = stack.use(openRelay(db, auditor, log));
-  const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log };
+  const [envelope, ownEvent] = [openEnvelope(scopes), openOwnEvents(self, OWN_ACTIONS)];
+  stack.use(openRotations({ db, envelope, relay, self, ownEvent, log }));
+  const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent, log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { administrators, limits } = config;
@@ -67,7 +70,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     keys,
     scopes,
     scopeKeys,
-    envelope: openEnvelope(scopes),
+    envelope,
     auditor,
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
@@ -81,6 +84,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     lookAtRekey: rekeyLookout(db),
     rekeys,
     rekeyKeepForMs: config.rekeyKeepFor,
+    rotationMinimumSeconds: Math.ceil(config.rotationMinimum / 1_000),
     bindingsOf,
     bindingsChanged,
     instances,

@@ -9,13 +9,20 @@ import {
   SecretGroupKeyRotation,
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
-import { Secret, Secret_State, SecretVersion, SecretVersion_State } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import {
+  Secret,
+  Secret_State,
+  SecretPayload_Kind,
+  SecretVersion,
+  SecretVersion_State,
+} from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { SecretType } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import { etagOf } from '../kernel/etag.ts';
 import { EFFECTS } from './hold.ts';
 import { UNREADABLE } from './key-state.ts';
 import type { ResourceId, SecretPath } from './names.ts';
 import { groupName, holdName, instanceName, secretName, versionName } from './names.ts';
-import { KINDS } from './payload.ts';
+import { toRotation } from './rotation-policy.ts';
 import type { BindingRow } from './sql/bindings.ts';
 import type { HoldRow } from './sql/holds.ts';
 import type { InstanceRow } from './sql/instances.ts';
@@ -25,6 +32,7 @@ import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow, ShownSecret } from './sql/secrets.ts';
 import { type Lifecycle } from './state.ts';
+import { TYPES } from './types/types.ts';
 
 // What comes from the database was parsed on its way in.
 const id = (text: string) => text as ResourceId;
@@ -100,6 +108,9 @@ export const toSecret = (row: ShownSecret): Secret => ({
   annotations: mapOf(row.annotations),
   latestVersion: row.latest_version,
   etag: etagOf(row.secret_uid, row.revision),
+  type: SecretType[row.type],
+  expiration: row.expire_time ? { $case: 'expireTime', value: row.expire_time } : undefined,
+  rotation: toRotation(row),
   ...times(row),
 });
 
@@ -107,12 +118,14 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   name: versionName(pathOf(secret), row.version),
   state: SecretVersion_State[row.state],
   sizeBytes: row.size_bytes,
-  kind: KINDS[row.kind],
+  kind: SecretPayload_Kind[row.kind],
   clientSpecifiedCrc32c: row.client_specified_crc32c,
   etag: etagOf(secret.secret_uid, row.revision),
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,
+  expireTime: row.expire_time ?? undefined,
+  ...(row.details && TYPES[secret.type].tell?.(row.details)),
 });
 
 export const toBinding = (row: BindingRow): Binding => ({

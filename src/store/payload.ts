@@ -1,43 +1,40 @@
 // Secret payloads: kind, size, CRC32C both ways. Pure.
 import { crc32c } from '@node-rs/crc32';
-import { SecretPayload_Kind, type SecretPayload } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import type { SecretPayload } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { AppError, invalid } from '../kernel/errors.ts';
+import type { Content, Kind } from './types/type.ts';
+import { typeOfCase, typeOfKind, TYPES } from './types/types.ts';
 
 export const MAX_PAYLOAD_BYTES = 1024 * 1024;
 
-export type Kind = 'TEXT' | 'BYTES';
-export const KINDS: Readonly<Record<Kind, SecretPayload_Kind>> = { TEXT: SecretPayload_Kind.TEXT, BYTES: SecretPayload_Kind.BYTES };
-
 /** A payload on its way in, checked. */
-export interface Value {
-  kind: Kind;
-  bytes: Buffer;
+export interface Value extends Content {
   crc32c: number;
   clientSpecifiedCrc32c: boolean;
 }
 
 export const checksum = (bytes: Buffer): number => crc32c(bytes) >>> 0;
 
-export const parsePayload = (payload: SecretPayload): Value => {
+/** A value that was made here. */
+export const valueOf = (content: Content): Value => ({ ...content, crc32c: checksum(content.bytes), clientSpecifiedCrc32c: false });
+
+export const parsePayload = (payload: SecretPayload, now: Date): Value => {
   const { value } = payload;
-  if (!value) throw invalid('payload', 'needs text or data');
-  const kind: Kind = value.$case === 'text' ? 'TEXT' : 'BYTES';
-  const bytes = value.$case === 'text' ? Buffer.from(value.value, 'utf8') : value.value;
-  if (bytes.length > MAX_PAYLOAD_BYTES) {
-    throw invalid('payload', `has ${bytes.length} bytes; at most ${MAX_PAYLOAD_BYTES} are taken`, 'PAYLOAD_TOO_LARGE');
-  }
-  const sum = checksum(bytes);
+  if (!value) throw invalid('payload', 'needs text, data, key_value, user_credentials or certificate');
+  const content = typeOfCase(value.$case).parse(value, now);
+  const { length } = content.bytes;
+  if (length > MAX_PAYLOAD_BYTES)
+    throw invalid('payload', `has ${length} bytes; at most ${MAX_PAYLOAD_BYTES} are taken`, 'PAYLOAD_TOO_LARGE');
+  const sum = checksum(content.bytes);
   if (payload.crc32c !== undefined && payload.crc32c !== BigInt(sum)) {
     throw invalid('payload.crc32c', 'does not fit the value, which was damaged on its way; send it again', 'CRC32C_MISMATCH');
   }
-  return { kind, bytes, crc32c: sum, clientSpecifiedCrc32c: payload.crc32c !== undefined };
+  return { ...content, crc32c: sum, clientSpecifiedCrc32c: payload.crc32c !== undefined };
 };
 
 export const toPayload = (kind: Kind, bytes: Buffer, crc: bigint): SecretPayload => {
   if (BigInt(checksum(bytes)) !== crc) throw corrupted();
-  const value: NonNullable<SecretPayload['value']> =
-    kind === 'TEXT' ? { $case: 'text', value: bytes.toString('utf8') } : { $case: 'data', value: bytes };
-  return { value, crc32c: crc };
+  return { value: TYPES[typeOfKind(kind)].show(kind, bytes), crc32c: crc };
 };
 
 export const corrupted = (cause?: unknown): AppError =>

@@ -7,6 +7,7 @@ import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_servic
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
 import type { Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
+import { namesExpiration } from './expiration.ts';
 import { below, on, runWith, system } from './guarded.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
@@ -36,6 +37,7 @@ import { authorizationRegistration } from './service-authorization.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
 import { limitRegistration } from './service-limits.ts';
+import { rotationRegistration } from './service-rotation.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
@@ -103,7 +105,7 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.secret.create',
         resource: (r) => on('write', r.parent, inGroup),
         audit: 'write',
-        facts: ['version'],
+        facts: ['version', 'expireTime'],
         data: true,
         limits: payload,
         handler: run(createSecret),
@@ -126,9 +128,10 @@ export const registrations = (store: Store): Registration[] => {
       },
       updateSecret: {
         action: 'secrets.secret.update',
-        resource: (r) => on('write', r.secret?.name ?? '', parseSecret),
+        // What erases it takes the right to delete it.
+        resource: (r) => on(namesExpiration(r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
         audit: 'write',
-        facts: ['fields'],
+        facts: ['fields', 'expireTime'],
         limits: metadata,
         handler: run(updateSecret),
       },
@@ -152,7 +155,7 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.version.create',
         resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent')),
         audit: 'write',
-        facts: ['version'],
+        facts: ['version', 'expireTime'],
         data: true,
         limits: payload,
         handler: run(addSecretVersion),
@@ -206,6 +209,7 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(restoreSecretVersion),
       },
     }),
+    rotationRegistration(store),
     register(SecretAccessServiceService, {
       accessSecretVersion: {
         action: 'secrets.version.access',

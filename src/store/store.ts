@@ -37,6 +37,8 @@ export interface Store {
   readonly rekeys: { kick(): void };
   /** How long the old key of a group is kept after a rekey, unless a request says otherwise. */
   readonly rekeyKeepForMs: number;
+  /** The shortest interval of a rotation. */
+  readonly rotationMinimumSeconds: number;
   readonly bindingsOf: Authorization['bindingsOf'];
   readonly bindingsChanged: Authorization['bindingsChanged'];
   readonly instances: KnownInstances;

@@ -1,7 +1,8 @@
 // What enabling, disabling, destroying and restoring a version share: load under lock, check, change, answer.
 import { SecretVersion } from '../gen/strongroom/secrets/v1/secret_service.ts';
-import type { Queryable } from '../kernel/db.ts';
+import type { Transaction } from '../kernel/db.ts';
 import type { Call } from '../kernel/table.ts';
+import { assertUnexpired } from './expiration.ts';
 import { loadActiveSecret, loadVersion } from './load.ts';
 import { toVersion } from './messages.ts';
 import { mutate, type Codec } from './mutation.ts';
@@ -22,7 +23,7 @@ export const changeVersion = <Request extends VersionRequest>(
   call: Call,
   request: Request,
   codec: Codec<Request>,
-  change: (tx: Queryable, secret: SecretRow, version: VersionRow, name: string) => Promise<VersionRow>,
+  change: (tx: Transaction, secret: SecretRow, version: VersionRow, name: string) => Promise<VersionRow>,
 ): Promise<SecretVersion> => {
   const path = parseVersion(request.name);
   return mutate(store, call, {
@@ -32,6 +33,7 @@ export const changeVersion = <Request extends VersionRequest>(
       const secret = await loadActiveSecret(tx, path, lockSecret);
       const version = await loadVersion(tx, path, secret);
       const name = versionName(path, version.version);
+      if (version.state !== 'DESTROYED') assertUnexpired(name, version.is_expired);
       checkEtag(name, request.etag, secret.secret_uid, version.revision);
       call.annotate({ resource: name, instanceUid: secret.instance_uid, attributes: { version: String(version.version) } });
       return toVersion(secret, await change(tx, secret, version, name));

@@ -12,6 +12,7 @@ import { ownIdentity } from '../kernel/identity.ts';
 import { openLog } from '../kernel/log.ts';
 import { requireSchema } from '../kernel/migrate.ts';
 import { openOwnEvents } from '../kernel/own-event.ts';
+import { dialReplicas } from '../kernel/replicas.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
 import { workerConfig } from './config.ts';
@@ -40,7 +41,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const keys = stack.use(dial(KeyServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const scopes = stack.use(dial(EnvelopeServiceService, config.keys, tls, 'KEYS_UNAVAILABLE'));
   const auditor = stack.use(dialAuditor(config.audit, tls));
-  const proofs = stack.use(dial(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE'));
+  const proofs = stack.use(dialReplicas(AuditServiceService, config.audit, tls, 'AUDIT_UNAVAILABLE'));
 
   const traffic = openTraffic(db, config.rowsPerSecond);
   const worker: Worker = { db, keys, scopes, auditor, proofs, principal, ownEvent: openOwnEvents(principal, OWN_ACTIONS), log, traffic };

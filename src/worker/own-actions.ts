@@ -13,6 +13,7 @@ const END = [
   'absorbedBy',
 ] as const;
 const START = ['a purge begins: the first key is about to be destroyed', 'purge'] as const;
+const EXPIRED = ['its time has come: it cannot be read any more, and its purge is due', 'purge', 'expireTime'] as const;
 const AGAIN = ['its key was destroyed before, so the database was restored; it is purged again', 'purge', 'cause'] as const;
 
 export const OWN_ACTIONS = ownActions({
@@ -24,6 +25,8 @@ export const OWN_ACTIONS = ownActions({
   'secrets.group.purge': END,
   'secrets.secret.purge': END,
   'secrets.version.purge': END,
+  'secrets.secret.expire': EXPIRED,
+  'secrets.version.expire': EXPIRED,
   'secrets.instance.delete': AGAIN,
   'secrets.group.delete': AGAIN,
 });

@@ -1,4 +1,5 @@
 // THE table of the worker: every task with the check of its payload and its handler. Start reading here.
+import { expire, parseExpireJob } from './tasks/expire.ts';
 import { parsePurgeJob, purge } from './tasks/purge.ts';
 import type { Turn, Worker } from './worker.ts';
 
@@ -16,5 +17,6 @@ const task = <Payload>({ parse, run }: Task<Payload>): Task<unknown> => ({
 });
 
 export const TASKS: Readonly<Record<string, Task<unknown>>> = {
+  expire: task({ parse: parseExpireJob, run: expire }),
   purge: task({ parse: parsePurgeJob, run: purge }),
 };

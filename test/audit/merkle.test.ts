@@ -3,13 +3,16 @@ import { describe, expect, it } from 'vitest';
 import {
   append,
   cover,
+  consistencyRanges,
   EMPTY,
   EMPTY_ROOT,
   fold,
   inclusionRanges,
+  isConsistent,
   leafHash,
   rootFromInclusion,
   rootOf,
+  type Range,
   type Tree,
 } from '../../src/audit/merkle.ts';
 import { naiveTree } from './naive.ts';
@@ -22,15 +25,25 @@ const reference = JSON.parse(readFileSync(new URL('../vectors/audit/rfc6962.json
 const leaves = Array.from({ length: 300 }, (_, i) => leafHash(Buffer.from(`entry ${i}`)));
 const naive = naiveTree(leaves);
 const grow = (hashes: readonly Buffer[]): Tree => hashes.reduce(append, EMPTY);
-const proofOf = (index: number, size: number): Buffer[] =>
-  inclusionRanges(BigInt(index), BigInt(size)).map(({ start, end }) =>
-    fold(
+/** The hash of a range is the same in every tree that has it, so each is folded once. */
+const folded = new Map<string, Buffer>();
+const hashesOf = (ranges: readonly Range[]): Buffer[] =>
+  ranges.map(({ start, end }) => {
+    const known = folded.get(`${start}-${end}`);
+    if (known) return known;
+    const hashed = fold(
       cover(start, end).map(({ level, index: i }) => {
         const width = 2 ** level;
         return naive.range(Number(i) * width, (Number(i) + 1) * width);
       }),
-    ),
-  );
+    );
+    folded.set(`${start}-${end}`, hashed);
+    return hashed;
+  });
+const proofOf = (index: number, size: number): Buffer[] => hashesOf(inclusionRanges(BigInt(index), BigInt(size)));
+const consistencyOf = (first: number, second: number): Buffer[] => hashesOf(consistencyRanges(BigInt(first), BigInt(second)));
+const sized = (size: number) => ({ size: BigInt(size), root: naive.range(0, size) });
+const equal = (a: readonly Buffer[], b: readonly Buffer[]) => a.length === b.length && a.every((hash, i) => hash.equals(b[i]!));
 const flip = (hash: Buffer, bit: number): Buffer => {
   const changed = Buffer.from(hash);
   changed[bit >> 3]! ^= 1 << (bit & 7);
@@ -63,13 +76,13 @@ describe('the Merkle tree', () => {
     expect(rootOf(before)).toEqual(root);
   });
 
-  it('proves every entry of every tree up to 130 entries, by the very path that the RFC defines', () => {
+  it('proves every entry of every tree up to 300 entries, by the very path that the RFC defines', { timeout: 60_000 }, () => {
     const wrong: string[] = [];
-    for (let size = 1; size <= 130; size++) {
+    for (let size = 1; size <= 300; size++) {
       for (let index = 0; index < size; index++) {
         const proof = proofOf(index, size);
         const expected = naive.path(index, size);
-        const same = proof.length === expected.length && proof.every((hash, i) => hash.equals(expected[i]!));
+        const same = equal(proof, expected);
         const root = rootFromInclusion(BigInt(index), BigInt(size), leaves[index]!, proof);
         if (!same || !root?.equals(naive.range(0, size))) wrong.push(`${index} of ${size}`);
       }
@@ -119,5 +132,72 @@ describe('the Merkle tree', () => {
     expect(leads(proof, 77n)).toBe(false);
     expect(leads(proof, -1n)).toBe(false);
     expect(rootFromInclusion(0n, 0n, leaves[0]!, [])).toBeUndefined();
+  });
+});
+
+describe('consistency', () => {
+  it(
+    'of every two sizes up to 300 is proved, by the very hashes that the RFC defines; from nothing and to itself by none',
+    { timeout: 60_000 },
+    () => {
+      const wrong: string[] = [];
+      for (let second = 0; second <= 300; second++) {
+        for (let first = 0; first <= second; first++) {
+          const proof = consistencyOf(first, second);
+          const expected = first === 0 ? [] : naive.consistency(first, second);
+          if (!equal(proof, expected) || !isConsistent(sized(first), sized(second), proof)) wrong.push(`${first} to ${second}`);
+        }
+      }
+      expect(wrong).toEqual([]);
+    },
+  );
+
+  const pairs = [
+    [1, 2],
+    [3, 7],
+    [4, 7],
+    [6, 8],
+    [64, 77],
+    [41, 77],
+    [77, 300],
+  ] as const;
+
+  it.each(pairs)('from %i to %i is rejected with any single bit changed, in a hash or in a root', (first, second) => {
+    const proof = consistencyOf(first, second);
+    const [a, b] = [sized(first), sized(second)];
+    for (let bit = 0; bit < 256; bit++) {
+      expect(isConsistent({ ...a, root: flip(a.root, bit) }, b, proof)).toBe(false);
+      expect(isConsistent(a, { ...b, root: flip(b.root, bit) }, proof)).toBe(false);
+      for (let i = 0; i < proof.length; i++) expect(isConsistent(a, b, proof.with(i, flip(proof[i]!, bit)))).toBe(false);
+    }
+  });
+
+  it.each(pairs)('from %i to %i is not that of any other two sizes, with their own roots', (first, second) => {
+    const proof = consistencyOf(first, second);
+    for (let size = 0; size <= 300; size++) {
+      if (size !== first && size <= second) expect(isConsistent(sized(size), sized(second), proof), `from ${size}`).toBe(false);
+      if (size !== second && size >= first) expect(isConsistent(sized(first), sized(size), proof), `to ${size}`).toBe(false);
+    }
+  });
+
+  it.each(pairs)('from %i to %i is rejected with a hash too many, too few, out of order or of another length', (first, second) => {
+    const proof = consistencyOf(first, second);
+    const ok = (hashes: Buffer[]) => isConsistent(sized(first), sized(second), hashes);
+    expect(ok([...proof, proof[0]!])).toBe(false);
+    expect(ok(proof.slice(1))).toBe(false);
+    expect(ok(proof.slice(0, -1))).toBe(false);
+    expect(ok([])).toBe(false);
+    if (proof.length > 1) expect(ok(proof.toReversed())).toBe(false);
+    expect(ok(proof.with(0, proof[0]!.subarray(0, 31)))).toBe(false);
+  });
+
+  it('takes nothing on trust at its ends: another root of the same size, a proof that is not needed, a log that shrank', () => {
+    const other = { size: 7n, root: naive.range(0, 8) };
+    expect(isConsistent(sized(7), other, [])).toBe(false);
+    expect(isConsistent(sized(7), sized(7), [naive.range(0, 7)])).toBe(false);
+    expect(isConsistent(sized(0), sized(7), [naive.range(0, 7)])).toBe(false);
+    expect(isConsistent({ size: 0n, root: naive.range(0, 1) }, sized(7), [])).toBe(false);
+    expect(isConsistent(sized(8), sized(7), consistencyOf(7, 8))).toBe(false);
+    expect(isConsistent({ size: -1n, root: EMPTY_ROOT }, sized(7), [])).toBe(false);
   });
 });

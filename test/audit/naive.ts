@@ -15,6 +15,8 @@ export interface NaiveTree {
   range(start: number, end: number): Buffer;
   /** PATH(index, D[0:size]). */
   path(index: number, size: number): Buffer[];
+  /** PROOF(first, D[0:second]). */
+  consistency(first: number, second: number): Buffer[];
 }
 
 /** The hash of a range is the same in every tree that has it, so each is computed once. */
@@ -39,5 +41,16 @@ export const naiveTree = (leafHashes: readonly Buffer[]): NaiveTree => {
     };
     return walk(0, size);
   };
-  return { range, path };
+  const consistency = (first: number, second: number): Buffer[] => {
+    // SUBPROOF(m, D[start:end], whole), m counted from the start.
+    const walk = (m: number, start: number, end: number, whole: boolean): Buffer[] => {
+      if (m === end - start) return whole ? [] : [range(start, end)];
+      const k = split(end - start);
+      return m <= k
+        ? [...walk(m, start, start + k, whole), range(start + k, end)]
+        : [...walk(m - k, start + k, end, false), range(start, start + k)];
+    };
+    return walk(first, 0, second, true);
+  };
+  return { range, path, consistency };
 };

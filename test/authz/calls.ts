@@ -7,6 +7,7 @@ import { Binding, Role } from '../../src/gen/strongroom/secrets/v1/binding_servi
 import { Instance } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
 import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
+import { Generator } from '../../src/gen/strongroom/secrets/v1/secret_types.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { AUDIT_ADMIN_CALLS } from './audit-admin-calls.ts';
@@ -29,6 +30,8 @@ export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTarg
   masterKeyId: string;
   /** A scope whose key has a second version. */
   rotated: string;
+  /** A secret whose values are generated. */
+  generated: string;
   /** A group whose key was replaced. */
   rekeyed: string;
 }
@@ -55,6 +58,9 @@ export const makeTargets = async (
 
   const [secret, doomedSecret, deletedSecret] = [await newSecret('kept'), await newSecret('doomed'), await newSecret('deleted')];
   await app.secrets.addSecretVersion({ parent: secret, payload: text('another'), ...fresh() });
+  const generator = Generator.fromPartial({ value: { $case: 'data', value: {} } });
+  const generated = Secret.fromPartial({ rotation: { generator } });
+  await app.secrets.createSecret({ parent: group, secretId: 'generated', secret: generated, generate: generator, ...fresh() });
   const [doomedGroup, deletedGroup] = [await newGroup('doomed'), await newGroup('deleted')];
   const rekeyed = await newGroup('rekeyed');
   await operator.groups.rotateSecretGroupKey({ name: rekeyed, ...fresh() });
@@ -92,6 +98,7 @@ export const makeTargets = async (
     deleted: { instance: deletedInstance.instance, group: deletedGroup, secret: deletedSecret },
     purge: `purges/${gone.uid}`,
     rotated,
+    generated: `${group}/secrets/generated`,
     rekeyed,
     masterKeyId: (await operator.keys.getMasterKeyStatus({})).current?.id ?? '',
   };
@@ -151,6 +158,10 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   'SecretService/DisableSecretVersion': (as, on, o) => as.secrets.disableSecretVersion({ name: `${on.secret}/versions/2`, ...fresh() }, o),
   'SecretService/DestroySecretVersion': (as, on, o) => as.secrets.destroySecretVersion({ name: on.doomed.version, ...fresh() }, o),
 
+  'SecretRotationService/RotateSecret': (as, on, o) => as.rotations.rotateSecret({ name: on.generated, ...fresh() }, o),
+  'SecretRotationService/SetSecretVersionExpiration': (as, on, o) =>
+    as.rotations.setSecretVersionExpiration({ name: `${on.secret}/versions/1`, ...fresh() }, o),
+
   'SecretAccessService/AccessSecretVersion': (as, on, o) => as.access.accessSecretVersion({ name: `${on.secret}/versions/1` }, o),
 
   'BindingService/CreateBinding': (as, on, o) => as.bindings.createBinding({ binding: bindingOn(on.group), ...fresh() }, o),
@@ -190,6 +201,8 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   'AuditService/GetLogStatistics': (as, _, o) => as.auditLog.getLogStatistics({}, o),
   'AuditService/GetEntry': (as, _, o) => as.auditLog.getEntry({ index: 0n }, o),
   'AuditService/GetCheckpoint': (as, _, o) => as.auditLog.getCheckpoint({}, o),
+  'AuditService/GetConsistencyProof': (as, _, o) => as.auditLog.getConsistencyProof({}, o),
+  'AuditService/ExportLog': (as, _, o) => first(as.exportLog({}, o)),
   'AuditService/GetInclusionProof': (as, _, o) => as.auditLog.getInclusionProof({ index: 0n }, o),
   ...AUDIT_ADMIN_CALLS,
 };

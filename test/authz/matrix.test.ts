@@ -51,6 +51,8 @@ secrets.v1.SecretService/DisableSecretVersion         yes      yes     -      - 
 secrets.v1.SecretService/DestroySecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretService/RestoreSecretVersion         yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretAccessService/AccessSecretVersion    -        -       -      yes      yes -    -         -       -     -    -      -     -
+secrets.v1.SecretRotationService/RotateSecret         yes      yes     -      -        yes -    -         -       -     -    -      -     -
+secrets.v1.SecretRotationService/SetSecretVersionExpiration yes yes    -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/DeleteBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
@@ -119,7 +121,7 @@ keys.v1.EnvelopeService/RewrapDek                     -        -       -      - 
 keys.v1.EnvelopeService/BatchRewrapDeks               -        -       -      -        -   -    -         -       yes   -    -      -     -
 keys.v1.ScopeService/RotateScopeKey                   -        -       -      -        -   -    -         -       yes   -    -      -     -
 keys.v1.ScopeService/DestroyScopeKeyVersion           -        -       -      -        -   -    -         -       yes   -    -      -     -
-audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    -     -
+audit.v1.AuditWriterService/AppendEvents              -        -       -      -        -   -    -         -       yes   yes  yes    yes   -
 audit.v1.AuditService/ListEntries                     -        -       -      -        -   -    -         yes     -     yes  -      -     yes
 audit.v1.AuditService/TailEntries                     -        -       -      -        -   -    -         yes     -     -    -      -     yes
 audit.v1.AuditService/GetLogStatistics                -        -       -      -        -   -    -         yes     -     -    -      -     yes
@@ -131,6 +133,8 @@ audit.v1.AuditAdminService/GetRetentionPolicy         yes      -       -      - 
 audit.v1.AuditAdminService/SetRetentionPolicy         yes      -       -      -        -   -    -         -       -     -    -      -     -
 audit.v1.AuditAdminService/PruneEntries               yes      -       -      -        -   -    -         -       -     -    -      -     -
 audit.v1.AuditAdminService/GetLogStatus               yes      -       -      -        -   -    -         yes     -     -    -      -     -
+audit.v1.AuditService/GetConsistencyProof             -        -       -      -        -   -    -         yes     -     -    -      -     yes
+audit.v1.AuditService/ExportLog                       -        -       -      -        -   -    -         yes     -     -    -      -     -
 `;
 
 const [header = [], ...lines] = MATRIX.trim()

@@ -1,6 +1,7 @@
-// PostgreSQL's disk is full in the middle of a purge: no file may grow beyond what it has. A limit on the size of files does
+// PostgreSQL's disk is full, in the middle of a purge or under the audit log: no file may grow beyond what it has. A limit on the size of files does
 // that to an ordinary user's server, while it runs (setrlimit(2), RLIMIT_FSIZE; PostgreSQL ignores the signal and reports the
-// error as it reports a full disk). The purge says that it cannot go on, nothing is lost, and it ends when there is room.
+// error as it reports a full disk). The purge says that it cannot go on, nothing
+// is lost, and it ends when there is room; and nothing is read that the audit log has no room for.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -8,7 +9,8 @@ import { dataPlaceOf } from '../../src/dev/drill/restored.ts';
 import type { Stack } from '../../src/dev/stack.ts';
 import { Purge_State } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import type { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
-import { clientsOf, type Clients } from '../support/clients.ts';
+import { event as newEvent } from '../integration/scratch-log.ts';
+import { clientsOf, refusalOf, type Clients } from '../support/clients.ts';
 import { logOf, pidOf, startStack, withDatabase, type TestStack } from '../support/stack.ts';
 import { fresh, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { countsOf, fillTables, reaches, rowsOf } from '../worker/purges.ts';
@@ -104,4 +106,54 @@ describe.runIf(canLimit)('a purge whose database has no room', () => {
       expect(await rowsOf(stack, tenant.instanceUid)).toEqual([1, 1, 0, 0]);
     },
   );
+});
+
+describe.runIf(canLimit)('an audit log whose database has no room', () => {
+  const fill = (store: Clients, count: number) =>
+    store.auditWriter.appendEvents({ events: Array.from({ length: count }, () => newEvent({ resource: 'r'.repeat(400) })) });
+
+  it('takes nothing and lets nobody read, in time, and goes on without a gap when there is room again', { timeout: 120_000 }, async () => {
+    using store = clientsOf(stack, 'store');
+    using auditor = clientsOf(stack, 'auditor');
+    const { instance } = await newTenant(operator);
+    const read = () => operator.instances.getInstance({ name: instance }, { timeoutMs: 3_000 });
+    for (let i = 0; i < 18; i++) await fill(store, 1_000);
+    const size = await withDatabase(stack, 'audit', async (client) => {
+      const { rows } = await client.query<{ size: string }>(
+        `select max(pg_relation_size(relid))::text as size from pg_partition_tree('entries') where isleaf`,
+      );
+      return Number(rows[0]!.size);
+    });
+    expect(size).toBeGreaterThan(WAL_FILE);
+    await limit(size);
+    try {
+      expect(await refusalOf(fill(store, 1_000))).toMatchObject({ code: 'UNAVAILABLE', reason: 'AUDIT_UNAVAILABLE' });
+      // What is left of the last pages is filled by single entries.
+      await vi.waitFor(
+        async () => {
+          const refusals = await Promise.all(
+            Array.from({ length: 50 }, () =>
+              read().then(
+                () => undefined,
+                (error: unknown) => error,
+              ),
+            ),
+          );
+          expect(refusals).not.toContain(undefined);
+          for (const error of refusals) expect(await refusalOf(Promise.reject(error))).toMatchObject({ reason: 'AUDIT_UNAVAILABLE' });
+        },
+        { timeout: 60_000, interval: 0 },
+      );
+      expect(logOf(stack, 'postgres')).toMatch(/could not extend file .*: File too large/);
+    } finally {
+      await limit('unlimited');
+    }
+    await vi.waitFor(read, { timeout: 10_000 });
+    const { treeSize } = await auditor.auditLog.getCheckpoint({});
+    const [row] = await withDatabase(stack, 'audit', async (client) => {
+      const statement = 'select count(*)::int as count, max(index)::int as newest from entries where index < $1';
+      return (await client.query<{ count: number; newest: number }>(statement, [treeSize])).rows;
+    });
+    expect([row!.count, row!.newest + 1]).toEqual([Number(treeSize), Number(treeSize)]);
+  });
 });

@@ -10,7 +10,7 @@ import { EraseFieldsRequest, type EraseFieldsResponse } from '../../src/gen/stro
 import { ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AppError } from '../../src/kernel/errors.ts';
 import { READER } from '../support/audit-reader.ts';
-import { callOf, DAY_MS, daysAgo, newLog, proves, type AuditLog } from './audit-scene.ts';
+import { callOf, DAY_MS, daysAgo, newLog, NEWEST, proves, type AuditLog } from './audit-scene.ts';
 
 const app2 = 'spiffe://strongroom.internal/app2';
 const instanceUid = '0190a5c0-0000-7000-8000-0000000000aa';
@@ -63,7 +63,7 @@ describe('an erased field', () => {
     const audit = log.auditOf();
     const indexes = [5n, 6n, 7n];
     const entries = await Promise.all(indexes.map((index) => getEntry(audit, { index }, READER)));
-    const proofs = await Promise.all(indexes.map((index) => getInclusionProof(audit, { index }, READER)));
+    const proofs = await Promise.all(indexes.map((index) => getInclusionProof(audit, { ...NEWEST, index }, READER)));
     const tables = () => log.scratch.sql('select size, root, note from checkpoints where size <= 1350 order by size');
     const tiles = () => log.scratch.sql('select level, tile, hashes from tiles order by level, tile');
     const [checkpoints, oldTiles] = [await tables(), await tiles()];

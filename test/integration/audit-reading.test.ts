@@ -6,11 +6,13 @@ import type { Audit } from '../../src/audit/audit.ts';
 import { draftOf } from '../../src/audit/event.ts';
 import { withNews } from '../../src/audit/news.ts';
 import { openSigner } from '../../src/audit/note.ts';
+import { openPublication } from '../../src/audit/publication.ts';
 import { getEntry } from '../../src/audit/rpc/get-entry.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
 import { getLogStatistics } from '../../src/audit/rpc/get-log-statistics.ts';
 import { listEntries } from '../../src/audit/rpc/list-entries.ts';
 import { tailEntries } from '../../src/audit/rpc/tail-entries.ts';
+import { openOutside } from '../../src/audit/outside.ts';
 import { openWriter } from '../../src/audit/writer.ts';
 import { ROOT } from '../../src/dev/stack.ts';
 import {
@@ -26,6 +28,7 @@ import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import { pageTokens } from '../../src/kernel/page.ts';
 import type { Call } from '../../src/kernel/table.ts';
 import { READER, WHOLE_LOG } from '../support/audit-reader.ts';
+import { append as appendOne } from './scratch-log.ts';
 import { scratchDatabase, silentLog, type Scratch } from './scratch.ts';
 
 const store = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
@@ -51,22 +54,35 @@ const EVENTS: Partial<Event>[] = [
 const at = (second: number): Date => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
 let scratch: Scratch;
 let audit: Audit;
-const append = (change: Partial<Event>): Promise<bigint> => {
+const append = (change: Partial<Event>) => {
   const base = { eventId: uuidv7(), occurTime: at(0), principal: app, outcome: Outcome.SUCCESS, action: 'a.b.c' };
-  return audit.writer.append(draftOf(Event.fromPartial({ ...base, ...change }), store), Date.now() + 20_000);
+  return appendOne(audit.writer, draftOf(Event.fromPartial({ ...base, ...change }), store));
 };
 
 beforeAll(async () => {
   scratch = await scratchDatabase(inject('stack'), join(ROOT, 'src/audit/migrations'));
   const db = scratch.open();
   const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
-  const { writer, news } = withNews(await openWriter(db, signer, silentLog));
-  audit = { db, writer, verifier: signer.verifier, pages: pageTokens(Buffer.alloc(32)), ...WHOLE_LOG, news };
+  const { writer, news } = withNews(
+    await openWriter({ db, signer, log: silentLog, outside: openOutside([], signer.verifiers, silentLog) }),
+  );
+  audit = {
+    db,
+    writer,
+    verifier: signer.verifier,
+    publication: openPublication(signer),
+    pages: pageTokens(Buffer.alloc(32)),
+    ...WHOLE_LOG,
+    news,
+  };
   for (const one of EVENTS) await append(one);
   // Entry n was recorded at second 10 × n.
   await scratch.sql(`update entries set record_time = '2026-01-01T00:00:00Z'::timestamptz + index * interval '10 seconds'`);
 });
-afterAll(() => scratch[Symbol.asyncDispose]());
+afterAll(async () => {
+  await audit.writer[Symbol.asyncDispose]();
+  await scratch[Symbol.asyncDispose]();
+});
 
 const list = (request: Partial<ListEntriesRequest>) => listEntries(audit, ListEntriesRequest.fromPartial(request), READER);
 const found = async (request: Partial<ListEntriesRequest>): Promise<number[]> =>
@@ -161,10 +177,10 @@ describe('the auditor of one instance', () => {
 
   it('gets his entries and their proofs; another one looks like one that is not there', async () => {
     expect(await getEntry(restricted(), { index: 2n }, READER)).toMatchObject({ index: 2n });
-    expect((await getInclusionProof(restricted(), { index: 2n }, READER)).receipt).toContain('index 2\n');
+    expect((await getInclusionProof(restricted(), { index: 2n, treeSize: 0n, cosigned: false }, READER)).receipt).toContain('index 2\n');
     for (const index of [1n, 1_000_000n]) {
       await expect(getEntry(restricted(), { index }, READER)).rejects.toMatchObject(notFound);
-      await expect(getInclusionProof(restricted(), { index }, READER)).rejects.toMatchObject(notFound);
+      await expect(getInclusionProof(restricted(), { index, treeSize: 0n, cosigned: false }, READER)).rejects.toMatchObject(notFound);
     }
   });
 });

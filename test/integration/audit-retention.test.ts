@@ -11,8 +11,9 @@ import { setRetentionPolicy } from '../../src/audit/rpc/set-retention-policy.ts'
 import { draftOf } from '../../src/audit/event.ts';
 import { ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { openOwnEvents } from '../../src/kernel/own-event.ts';
-import { callOf, daysAgo, newEvent, newLog, proves, self, soon, source, type AuditLog } from './audit-scene.ts';
+import { callOf, daysAgo, newEvent, newLog, proves, self, source, type AuditLog } from './audit-scene.ts';
 import { READER } from '../support/audit-reader.ts';
+import { append as appendTo } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 let log: AuditLog;
@@ -125,7 +126,14 @@ describe('by itself', () => {
   it('the log prunes what is due, forgets old ids, has room ahead, and leaves what is young', async () => {
     const { db, auditOf } = log;
     const own = openOwnEvents(self, OWN_ACTIONS);
-    await using _ = openKeeping({ db, auditor: auditOf().auditor, bindings: undefined, ownEvent: own, log: silentLog });
+    await using _ = openKeeping({
+      db,
+      writer: auditOf().writer,
+      auditor: auditOf().auditor,
+      bindings: undefined,
+      ownEvent: own,
+      log: silentLog,
+    });
     await expect.poll(async () => (await list({})).at(-1)?.index, { timeout: 10_000 }).toBe(768n);
     const [entry] = await list({ action: 'audit.range.prune' });
     expect(entry?.event).toMatchObject({
@@ -146,8 +154,9 @@ describe('by itself', () => {
   });
 
   it('hinders neither a restart nor the next append nor the check of itself', async () => {
+    await log.writer[Symbol.asyncDispose]();
     const again = await log.open();
-    const index = await again.append(draftOf(newEvent(), source), soon());
+    const index = await appendTo(again, draftOf(newEvent(), source));
     await proves(log.auditOf(again), index, (await getEntry(log.auditOf(again), { index }, READER)).leaf);
     await using check = log.checkOf(silentLog, again);
     await expect.poll(() => check.status().passEndTime, { timeout: 10_000 }).toBeDefined();

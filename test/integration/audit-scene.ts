@@ -7,8 +7,10 @@ import { parseCheckpoint } from '../../src/audit/checkpoint.ts';
 import { draftOf } from '../../src/audit/event.ts';
 import { leafHash, rootFromInclusion } from '../../src/audit/merkle.ts';
 import { openNote, openSigner } from '../../src/audit/note.ts';
+import { openOutside } from '../../src/audit/outside.ts';
 import { OWN_ACTIONS } from '../../src/audit/own-actions.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
+import { openPublication } from '../../src/audit/publication.ts';
 import { openSelfCheck, type SelfCheck } from '../../src/audit/self-check.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
 import { ROOT } from '../../src/dev/stack.ts';
@@ -21,6 +23,7 @@ import { openOwnEvents } from '../../src/kernel/own-event.ts';
 import { pageTokens } from '../../src/kernel/page.ts';
 import type { Call } from '../../src/kernel/table.ts';
 import { READER, WHOLE_LOG } from '../support/audit-reader.ts';
+import { append } from './scratch-log.ts';
 import { scratchDatabase, silentLog } from './scratch.ts';
 
 export const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
@@ -56,15 +59,20 @@ export const callOf = (action: string, facts: readonly Fact[] = []): Call => ({
   },
 });
 
+/** Of a proof. */
+export const NEWEST = { treeSize: 0n, cosigned: false };
+
 /** With partitions of 256 entries. */
 export const newLog = async () => {
   const scratch = await scratchDatabase(inject('stack'), join(ROOT, 'src/audit/migrations'));
   await scratch.sql('update keeping set range_size = 256');
   const db = scratch.open();
-  const open = (): Promise<Writer> => openWriter(db, signer, silentLog);
+  const opened = new AsyncDisposableStack();
+  const open = async (): Promise<Writer> =>
+    opened.use(await openWriter({ db, signer, log: silentLog, outside: openOutside([], signer.verifiers, silentLog) }));
   const writer = await open();
   const auditorOf = (one: Writer): Auditor => ({
-    append: (events, deadline) => Promise.all(events.map((event) => one.append(draftOf(event, self), deadline))),
+    append: (events) => Promise.all(events.map((event) => append(one, draftOf(event, self)))),
   });
   const checkOf = (log: Log, one = writer): SelfCheck =>
     openSelfCheck({
@@ -80,6 +88,7 @@ export const newLog = async () => {
     db,
     writer: one,
     verifier: signer.verifier,
+    publication: openPublication(signer),
     pages: pageTokens(Buffer.alloc(32)),
     ...WHOLE_LOG,
     bindings: undefined,
@@ -93,12 +102,23 @@ export const newLog = async () => {
   const fill = async (count: number, change: (i: number) => Partial<Event> = () => ({})): Promise<void> => {
     for (let from = 0; from < count; from += 200) {
       await scratch.sql('select make_room()');
-      await Promise.all(
-        Array.from({ length: Math.min(200, count - from) }, (_, i) => writer.append(draftOf(newEvent(change(from + i)), source), soon())),
-      );
+      const drafts = Array.from({ length: Math.min(200, count - from) }, (_, i) => draftOf(newEvent(change(from + i)), source));
+      await writer.append(drafts, soon());
     }
   };
-  return { scratch, db, open, writer, auditOf, checkOf, fill, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
+  return {
+    scratch,
+    db,
+    open,
+    writer,
+    auditOf,
+    checkOf,
+    fill,
+    [Symbol.asyncDispose]: async () => {
+      await opened[Symbol.asyncDispose]();
+      await scratch[Symbol.asyncDispose]();
+    },
+  };
 };
 export type AuditLog = Awaited<ReturnType<typeof newLog>>;
 
@@ -114,7 +134,7 @@ export const daysAgo = async (days: number, work: () => Promise<void>): Promise<
 
 /** Proves an entry from nothing but its bytes and the verifier key. */
 export const proves = async (audit: AuditAdmin, index: bigint, leaf: Buffer): Promise<void> => {
-  const { hashes, checkpoint } = await getInclusionProof(audit, { index }, READER);
+  const { hashes, checkpoint } = await getInclusionProof(audit, { ...NEWEST, index }, READER);
   const signed = parseCheckpoint(openNote(checkpoint!.note, signer.verifier) ?? '');
   expect(rootFromInclusion(index, signed!.size, leafHash(leaf), hashes), `entry ${index}`).toEqual(signed?.root);
 };

@@ -10,6 +10,7 @@ import { Instance, RetentionPolicy } from '../../src/gen/strongroom/secrets/v1/i
 import { InstanceLimits } from '../../src/gen/strongroom/secrets/v1/limit_service.ts';
 import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
+import { Generator, type VersionExpiration } from '../../src/gen/strongroom/secrets/v1/secret_types.ts';
 import { entriesOfCall } from '../support/audit-log.ts';
 import { clientsOf, type Options } from '../support/clients.ts';
 import { rpcs } from '../support/descriptors.ts';
@@ -24,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => [operator, auditor].forEach((clients) => clients[Symbol.dispose]()));
 
-const { instances, groups, secrets, bindings, holds, purges } = operator;
+const { instances, groups, secrets, rotations, bindings, holds, purges } = operator;
 const newGroup = async () => (await groups.createSecretGroup({ parent: tenant.instance, secretGroupId: newId('g'), ...fresh() })).name;
 const newSecret = async () =>
   (await secrets.createSecret({ parent: tenant.group, secretId: newId('s'), payload: text('v'), ...fresh() })).name;
@@ -115,6 +116,17 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     await instances.updateInstance({ instance: Instance.fromPartial({ name: tenant.instance, retentionPolicy }), ...fresh() });
     await secrets.destroySecretVersion({ name, ...fresh() });
     return (once, o) => secrets.restoreSecretVersion({ name, ...once }, o);
+  },
+  'SecretRotationService/RotateSecret': async () => {
+    const generator = Generator.fromPartial({ value: { $case: 'data', value: {} } });
+    const secret = Secret.fromPartial({ rotation: { generator } });
+    const { name } = await secrets.createSecret({ parent: tenant.group, secretId: newId('s'), secret, generate: generator, ...fresh() });
+    return (once, o) => rotations.rotateSecret({ name, ...once }, o);
+  },
+  'SecretRotationService/SetSecretVersionExpiration': async () => {
+    const name = `${await newSecret()}/versions/1`;
+    const expiration: VersionExpiration = { at: { $case: 'ttl', value: { seconds: 86_400n, nanos: 0 } } };
+    return (once, o) => rotations.setSecretVersionExpiration({ name, expiration, ...once }, o);
   },
   'HoldService/CreateHold': async () => {
     const parent = await newSecret();

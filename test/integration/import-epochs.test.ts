@@ -197,11 +197,12 @@ describe('a replica', () => {
         ...db,
         transaction: (work) =>
           db.transaction(async (tx) => {
-            const query: typeof tx.query = async (sent) => {
-              if (sent.name === statement) throw new Error('killed');
-              return tx.query(sent);
+            const die = ({ name }: { name: string }): void => {
+              if (name === statement) throw new Error('killed');
             };
-            const result = await work({ ...tx, query });
+            const query: typeof tx.query = async (sent) => (die(sent), tx.query(sent));
+            const send: typeof tx.send = (sent) => (die(sent), tx.send(sent));
+            const result = await work({ ...tx, query, send });
             if (statement === 'before commit') throw new Error('killed');
             return result;
           }),

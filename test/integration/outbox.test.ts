@@ -12,7 +12,7 @@ let scratch: Scratch;
 let db: Db;
 beforeAll(async () => {
   scratch = await scratchDatabase(inject('stack'));
-  db = scratch.open(6);
+  db = scratch.open({ poolSize: 6 });
   await scratch.sql(
     'create table outbox (id bigint generated always as identity primary key, event bytea not null, create_time timestamptz not null default now())',
   );

@@ -2,48 +2,36 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { v7 as uuidv7 } from 'uuid';
 import { describe, expect, inject, it, vi } from 'vitest';
 import { parseCheckpoint } from '../../src/audit/checkpoint.ts';
-import { draftOf } from '../../src/audit/event.ts';
 import { openNote, openSigner } from '../../src/audit/note.ts';
 import { openOutside } from '../../src/audit/outside.ts';
 import { openWriter, type Writer } from '../../src/audit/writer.ts';
-import { ROOT } from '../../src/dev/stack.ts';
-import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
-import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import type { Log } from '../../src/kernel/log.ts';
+import { append as appendOne, draft, forge, MIGRATIONS, signer } from './scratch-log.ts';
 import { scratchDatabase, silentLog } from './scratch.ts';
 
-const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
-const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
-const soon = () => Date.now() + 20_000;
-const append = (writer: Writer, count: number) =>
-  Promise.all(
-    Array.from({ length: count }, () =>
-      writer.append(
-        draftOf(
-          Event.fromPartial({ eventId: uuidv7(), occurTime: new Date(), action: 'a.b.c', principal: source, resource: 'r', outcome: 1 }),
-          source,
-        ),
-        soon(),
-      ),
-    ),
-  );
+const append = (writer: Writer, count: number) => Promise.all(Array.from({ length: count }, () => appendOne(writer, draft())));
 
 /** A log whose writer can be stopped and started again, and its files. */
 const newLog = async (names: readonly string[] = ['checkpoint']) => {
-  const scratch = await scratchDatabase(inject('stack'), join(ROOT, 'src/audit/migrations'));
+  const scratch = await scratchDatabase(inject('stack'), MIGRATIONS);
   const folder = mkdtempSync(join(tmpdir(), 'strongroom-checkpoint-'));
   const files = names.map((name) => join(folder, name));
   const db = scratch.open();
   const warnings: string[] = [];
   const log: Log = { ...silentLog, warn: (_, message) => void warnings.push(message) };
   const open = async () => {
-    const outside = openOutside(files, signer.verifier, log);
+    const outside = openOutside(files, signer.verifiers, log);
     try {
-      const writer = await openWriter(db, signer, log, outside);
-      return { writer, stop: () => outside[Symbol.asyncDispose]() };
+      const writer = await openWriter({ db, signer, log, outside });
+      return {
+        writer,
+        stop: async () => {
+          await writer[Symbol.asyncDispose]();
+          await outside[Symbol.asyncDispose]();
+        },
+      };
     } catch (error) {
       await outside[Symbol.asyncDispose]();
       throw error;
@@ -170,6 +158,16 @@ describe('a log that does not continue it is not continued', () => {
     await expect(log.open()).rejects.toThrow(/was changed|does not fit together/);
   });
 
+  it('when an entry and all that hangs on it were changed by somebody with the signing key', async () => {
+    await using log = await newLog();
+    await log.run(300);
+    await forge(log, 7, signer);
+    await expect(log.open()).rejects.toThrow(/was changed: its first 300 entries do not lead to the root of the checkpoint in/);
+    // Without the file there is nothing that the database alone could show.
+    rmSync(log.file);
+    await log.run(1);
+  });
+
   it('by a writer that is running and reads the log again', async () => {
     await using log = await newLog();
     await log.run(4);
@@ -177,7 +175,8 @@ describe('a log that does not continue it is not continued', () => {
     const { writer, stop } = await log.open();
     await append(writer, 4);
     await bringBack(log);
-    await expect(append(writer, 1)).rejects.toMatchObject({ reason: 'AUDIT_UNAVAILABLE' });
+    // It finds another size than it left; then it reads the log again.
+    await expect(append(writer, 1)).rejects.toMatchObject({ reason: 'AUDIT_STANDBY' });
     await expect(append(writer, 1)).rejects.toMatchObject({ reason: 'AUDIT_UNAVAILABLE' });
     expect(await log.scratch.sql('select size::int from log_state')).toEqual([{ size: 4 }]);
     await stop();
@@ -187,11 +186,12 @@ describe('a log that does not continue it is not continued', () => {
     await using log = await newLog([]);
     await log.run(4);
     await backUp(log);
-    const { writer } = await log.open();
+    const { writer, stop } = await log.open();
     await append(writer, 4);
     await bringBack(log);
-    await expect(append(writer, 1)).rejects.toMatchObject({ reason: 'AUDIT_UNAVAILABLE' });
+    await expect(append(writer, 1)).rejects.toMatchObject({ reason: 'AUDIT_STANDBY' });
     await expect(writer.current()).rejects.toMatchObject({ reason: 'AUDIT_UNAVAILABLE' });
+    await stop();
   });
 });
 

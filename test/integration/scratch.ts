@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { SUPERUSER_ROLE } from '../../src/dev/certificates.ts';
 import { connect } from '../../src/dev/provision.ts';
+import type { DatabaseConfig } from '../../src/kernel/config.ts';
 import { HOST, tlsFilesOf, type Stack } from '../../src/dev/stack.ts';
 import { dbOptions, openServiceDb, type Db, type DbOptions } from '../../src/kernel/db.ts';
 import type { Log } from '../../src/kernel/log.ts';
@@ -15,10 +16,12 @@ export const silentLog: Log = { debug: () => undefined, info: () => undefined, w
 
 export interface Scratch extends AsyncDisposable {
   readonly name: string;
+  /** Where it is. */
+  readonly config: DatabaseConfig;
   /** For those who connect in their own way. */
   readonly options: DbOptions;
   /** A database as services open it; closed with the scratch. */
-  open(poolSize?: number): Db;
+  open(change?: Partial<DatabaseConfig>): Db;
   /** Past everything. */
   sql<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
   migrate(folder: string): Promise<void>;
@@ -31,27 +34,28 @@ export const scratchDatabase = async (stack: Stack, migrations?: string): Promis
   await admin.query(`create database ${name}`);
   const direct = await connect(stack, name, 'superuser');
   const opened: Db[] = [];
-  const config = (poolSize: number) => ({
+  const config = {
     host: HOST,
     port: stack.ports.postgres,
     name,
     user: SUPERUSER_ROLE,
-    poolSize,
+    poolSize: 4,
     tls: tlsFilesOf(stack, 'superuser'),
-  });
+  };
 
   const migrate = async (from: string): Promise<void> => {
     const file = join(folder, 'migrate.json');
-    writeFileSync(file, JSON.stringify({ database: config(2), log: { level: 'silent' } }));
+    writeFileSync(file, JSON.stringify({ database: config, log: { level: 'silent' } }));
     await runMigrations(file, from);
   };
   if (migrations !== undefined) await migrate(migrations);
 
   return {
     name,
-    options: dbOptions(config(2), silentLog),
-    open: (poolSize = 4) => {
-      const db = openServiceDb(config(poolSize), silentLog);
+    config,
+    options: dbOptions(config, silentLog),
+    open: (change = {}) => {
+      const db = openServiceDb({ ...config, ...change }, silentLog);
       opened.push(db);
       return db;
     },

@@ -64,6 +64,31 @@ describe('natural batching', () => {
     await expect(add(4, soon())).rejects.toMatchObject({ reason: 'TOO_MANY_REQUESTS', retryAfterMs: 100 });
   });
 
+  it('counts what items weigh: in a batch, and in the queue', async () => {
+    const sent: number[][] = [];
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const add = numbers({
+      max: 10,
+      queue: 24,
+      weight: (i) => i,
+      run: async (items) => {
+        sent.push(items);
+        await gate;
+        return items;
+      },
+    });
+    const first = add(1, soon());
+    await setImmediate();
+    const waiting = [4, 5, 3, 12].map((i) => add(i, soon()));
+    await expect(add(1, soon())).rejects.toMatchObject({ reason: 'TOO_MANY_REQUESTS' });
+    release();
+    await Promise.all([first, ...waiting]);
+    // One that is too large for any batch goes alone.
+    expect(sent).toEqual([[1], [4, 5], [3], [12]]);
+    expect(await add(24, soon())).toBe(24);
+  });
+
   it('does not send an item whose deadline has passed in the queue', async () => {
     const sent: number[] = [];
     const add = numbers({

@@ -15,10 +15,10 @@ const NAMES = [
   `purges/${crypto.randomUUID()}`,
 ];
 
-/** A request, whatever it is of, all of whose fields name the resource, and so do all of theirs. */
+/** A request, whatever it is of, all of whose fields name the resource, and so do all of theirs. It has no mask. */
 const requestAbout = (name: string): unknown => {
   const field = Object.assign(Object(name) as object, { name, scope: name });
-  return new Proxy({}, { get: () => field });
+  return new Proxy({}, { get: (_, key) => (key === 'updateMask' ? undefined : field) });
 };
 
 const guardedOf = (resource: (request: unknown) => unknown): Guarded => {

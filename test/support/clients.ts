@@ -27,6 +27,7 @@ import { LimitServiceService } from '../../src/gen/strongroom/secrets/v1/limit_s
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
+import { SecretRotationServiceService } from '../../src/gen/strongroom/secrets/v1/secret_rotation_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
 import { secureContext } from '../../src/kernel/tls.ts';
@@ -122,6 +123,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     groups: unary(store, SecretGroupServiceService),
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
+    rotations: unary(store, SecretRotationServiceService),
     bindings: unary(store, BindingServiceService),
     limits: unary(store, LimitServiceService),
     authorization: unary(store, AuthorizationServiceService),
@@ -141,6 +143,7 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     imports: unary(keys, ImportServiceService),
     scopes: unary(keys, ScopeServiceService),
     auditLog: unary(audit, AuditServiceService),
+    exportLog: stream(audit, AuditServiceService.exportLog),
     tailEntries: stream(audit, AuditServiceService.tailEntries),
     auditWriter: unary(audit, AuditWriterServiceService),
     auditAdmin: unary(audit, AuditAdminServiceService),

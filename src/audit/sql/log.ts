@@ -2,23 +2,46 @@
 import type { Queryable } from '../../kernel/db.ts';
 import type { Opening } from '../private.ts';
 import type { Tile } from '../tiles.ts';
+import { packBigInts, packBytes, packSmallInts, packTexts, packUuids } from './packed.ts';
 
 export interface StateRow {
   writer_epoch: bigint;
   size: bigint;
   frontier: Buffer;
   record_time: Date;
+  /** Whose lease it is; null if it is nobody's, or has run out. */
+  writer: string | null;
 }
 
 export const selectState = async (db: Queryable): Promise<StateRow> => {
-  const text = 'select writer_epoch, size, frontier, record_time from log_state';
+  const text = `select writer_epoch, size, frontier, record_time, case when lease_expires > clock_timestamp() then lease_owner end as writer
+    from log_state`;
   return (await db.query<StateRow>({ name: 'audit.selectState', text }))[0]!;
 };
 
-/** A new writer fences off the one before. */
-export const takeOver = async (db: Queryable): Promise<StateRow> => {
-  const text = 'update log_state set writer_epoch = writer_epoch + 1 returning writer_epoch, size, frontier, record_time';
-  return (await db.query<StateRow>({ name: 'audit.takeOver', text }))[0]!;
+/** How long a writer may be silent before another takes over. `clock_timestamp` is of the moment, also behind a lock. */
+const LEASE = `lease_expires = clock_timestamp() + interval '3 s'`;
+
+/**
+ * Fences off the writer before, if its lease is over and the log is still as it was verified; the new epoch if so. A batch under way holds
+ * the row, so that this waits for it and then finds another size.
+ */
+export const takeOver = async (db: Queryable, owner: string, verified: { epoch: bigint; size: bigint }): Promise<bigint | undefined> => {
+  const text = `update log_state set writer_epoch = writer_epoch + 1, lease_owner = $1, ${LEASE}
+    where writer_epoch = $2 and size = $3 and (lease_owner = $1 or lease_expires <= clock_timestamp()) returning writer_epoch`;
+  const values = [owner, verified.epoch, verified.size];
+  return (await db.query<{ writer_epoch: bigint }>({ name: 'audit.takeOver', text, values }))[0]?.writer_epoch;
+};
+
+/** A commit of its own; the database's clock, or undefined if another writer has taken over. */
+export const renewLease = async (db: Queryable, epoch: bigint): Promise<Date | undefined> => {
+  const text = `update log_state set ${LEASE} where writer_epoch = $1 returning clock_timestamp() as now`;
+  return (await db.query<{ now: Date }>({ name: 'audit.renewLease', text, values: [epoch] }))[0]?.now;
+};
+
+export const releaseLease = async (db: Queryable, owner: string): Promise<void> => {
+  const text = `update log_state set lease_expires = '-infinity' where lease_owner = $1`;
+  await db.query({ name: 'audit.releaseLease', text, values: [owner] });
 };
 
 export interface NewEntry {
@@ -41,7 +64,8 @@ export interface NewEntry {
 
 export interface Batch {
   epoch: bigint;
-  size: bigint;
+  /** As the writer left them. */
+  before: { size: bigint; frontier: Buffer };
   frontier: Buffer;
   recordTime: Date;
   entries: readonly NewEntry[];
@@ -52,7 +76,7 @@ export interface Batch {
 // Everything hangs on the state row being as this writer left it: otherwise nothing at all is written.
 const APPEND = `
 with state as (
-  update log_state set size = $3, frontier = $4, record_time = $5 where writer_epoch = $1 and size = $2 returning size
+  update log_state set size = $3, frontier = $4, record_time = $5, ${LEASE} where writer_epoch = $1 and size = $2 and frontier = $26 returning size
 ), known as (
   insert into event_ids (source, event_id, index, event_digest, record_time)
   select e.source, e.id, $2 + e.n - 1, e.digest, $5
@@ -78,36 +102,37 @@ select size from state`;
 
 /** False if another writer has taken over. Throws 23505 if an event id is there already. */
 export const appendBatch = async (db: Queryable, batch: Batch): Promise<boolean> => {
-  const column = <T>(of: (entry: NewEntry) => T): T[] => batch.entries.map(of);
-  const hidden = batch.entries.flatMap((entry, n) => entry.private.map((opening) => ({ n, ...opening })));
+  const { entries } = batch;
+  const hidden = entries.flatMap((entry, n) => entry.private.map((opening) => ({ n, ...opening })));
   const tiles = batch.tiles.map((t) => ({ level: t.level, tile: String(t.tile), hashes: t.hashes.toString('base64') }));
   const { size, root, note } = batch.checkpoint;
   const values = [
     batch.epoch,
-    batch.size,
+    batch.before.size,
     size,
     batch.frontier,
     batch.recordTime,
-    column((e) => e.source),
-    column((e) => e.eventId),
-    column((e) => e.digest),
-    column((e) => e.leaf),
-    column((e) => e.leafHash),
-    column((e) => e.action),
-    column((e) => e.principal),
-    column((e) => e.onBehalfOf),
-    column((e) => e.resource),
-    column((e) => e.correlationId),
+    packTexts(entries, (e) => e.source),
+    packUuids(entries, (e) => e.eventId),
+    packBytes(entries, (e) => e.digest),
+    packBytes(entries, (e) => e.leaf),
+    packBytes(entries, (e) => e.leafHash),
+    packTexts(entries, (e) => e.action),
+    packTexts(entries, (e) => e.principal),
+    packTexts(entries, (e) => e.onBehalfOf),
+    packTexts(entries, (e) => e.resource),
+    packTexts(entries, (e) => e.correlationId),
     JSON.stringify(tiles),
     root,
     note,
-    column((e) => e.instanceUid),
-    column((e) => e.outcome),
-    column((e) => e.severity),
-    hidden.map((each) => each.n),
-    hidden.map((each) => each.field),
-    hidden.map((each) => each.value),
-    hidden.map((each) => each.key),
+    packTexts(entries, (e) => e.instanceUid),
+    packSmallInts(entries, (e) => e.outcome),
+    packSmallInts(entries, (e) => e.severity),
+    packBigInts(hidden, (each) => each.n),
+    packTexts(hidden, (each) => each.field),
+    packTexts(hidden, (each) => each.value),
+    packBytes(hidden, (each) => each.key),
+    batch.before.frontier,
   ];
   return (await db.query({ name: 'audit.appendBatch', text: APPEND, values })).length === 1;
 };
@@ -138,6 +163,11 @@ export const selectTiles = (db: Queryable, level: number, first: bigint, end: bi
 export const selectLeaves = (db: Queryable, from: bigint, end: bigint): Promise<{ leaf: Buffer; leaf_hash: Buffer }[]> => {
   const text = 'select leaf, leaf_hash from entries where index >= $1 and index < $2 order by index';
   return db.query<{ leaf: Buffer; leaf_hash: Buffer }>({ name: 'audit.selectLeaves', text, values: [from, end] });
+};
+
+export const selectLeafHashes = async (db: Queryable, from: bigint, end: bigint): Promise<Buffer[]> => {
+  const text = 'select leaf_hash from entries where index >= $1 and index < $2 order by index';
+  return (await db.query<{ leaf_hash: Buffer }>({ name: 'audit.selectLeafHashes', text, values: [from, end] })).map((row) => row.leaf_hash);
 };
 
 /** The settings without which a commit is no promise. */

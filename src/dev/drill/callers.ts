@@ -118,8 +118,8 @@ export const openCallers = (stack: Stack) => {
       if (reply instanceof AppError) return reply.reason;
       if (!(reply instanceof Object) || !('payload' in reply)) throw reply;
       const payload = reply.payload as SecretPayload;
-      const got = payload.value?.value;
-      return got !== undefined && Buffer.from(got).equals(Buffer.from(value as string)) ? 'READ' : 'OTHER VALUE';
+      const got = payload.value?.$case === 'text' || payload.value?.$case === 'data' ? payload.value.value : undefined;
+      return got !== undefined && Buffer.from(got as string).equals(Buffer.from(value as string)) ? 'READ' : 'OTHER VALUE';
     },
     /** `alive`, `lost`, `destroyed`, `unknown`, or the reason why it cannot be told. */
     scopeKey: (groupUid: string): Promise<string> =>

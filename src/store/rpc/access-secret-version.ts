@@ -1,6 +1,7 @@
 import type { AccessSecretVersionRequest, AccessSecretVersionResponse } from '../../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { AppError, notFound } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
+import { assertUnexpired } from '../expiration.ts';
 import { assertAbove } from '../load.ts';
 import { parseVersion, secretName, versionName, type VersionPath } from '../names.ts';
 import { corrupted, toPayload } from '../payload.ts';
@@ -38,8 +39,10 @@ const open = async (store: Store, path: VersionPath, call: Call): Promise<Access
 /** The version's number, if its state and everything above it let it be opened. */
 const assertOpenable = (path: VersionPath, stored: StoredVersion): number => {
   assertAbove(path, stored);
+  assertUnexpired(secretName(path), stored.is_secret_expired ?? false);
   assertActive(secretName(path), stored.secret_state);
   if (stored.version === null) throw notFound('version', versionName(path, path.version));
+  assertUnexpired(versionName(path, stored.version), stored.is_expired ?? false);
   assertReadable(versionName(path, stored.version), stored.state);
   return stored.version;
 };

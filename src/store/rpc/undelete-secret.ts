@@ -1,5 +1,6 @@
 import { Secret, UndeleteSecretRequest } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import type { Call } from '../../kernel/table.ts';
+import { assertUnexpired } from '../expiration.ts';
 import { loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -18,6 +19,7 @@ export const undeleteSecret = (store: Store, request: UndeleteSecretRequest, cal
     change: async (tx) => {
       const row = await loadSecret(tx, path, lockSecret);
       assertDeleted(request.name, row.state);
+      assertUnexpired(request.name, row.is_expired);
       checkEtag(request.name, request.etag, row.secret_uid, row.revision);
       if (!(await unschedulePurge(tx, row.secret_uid))) throw purgeStarted(request.name);
       await markSecretActive(tx, row);

@@ -5,7 +5,7 @@ import type { Queryable } from '../../kernel/db.ts';
 import { inLine } from './place.ts';
 import type { PurgeKind, PurgeState } from './purges.ts';
 
-export type { PurgeKind, PurgeState } from './purges.ts';
+export { versionPurgeUid, type PurgeKind, type PurgeState } from './purges.ts';
 
 export type Counter = 'versions' | 'secrets' | 'groups';
 

@@ -2,8 +2,18 @@
 import type { Queryable, Transaction } from '../../kernel/db.ts';
 import type { ResourcePath, SecretPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
+import type { TypeName } from '../types/types.ts';
+import { ROTATION_COLUMNS, type RotationRow } from './rotations.ts';
 
-export interface SecretRow extends Lifecycle {
+/** What a secret is, and what becomes of its values by itself. */
+interface Nature extends RotationRow {
+  type: TypeName;
+  expire_time: Date | null;
+  is_expired: boolean;
+}
+const NATURE = `s.type, s.expire_time, coalesce(s.expire_time <= now(), false) as is_expired, ${ROTATION_COLUMNS}`;
+
+export interface SecretRow extends Lifecycle, Nature {
   instance_uid: string;
   instance_id: string;
   instance_state: State;
@@ -29,7 +39,7 @@ const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.pur
   coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
   coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
   s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
-  s.delete_time, s.purge_time`;
+  s.delete_time, s.purge_time, ${NATURE}`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
 const nameOf = (path: SecretPath) => [path.instance, path.group, path.secret];
@@ -78,18 +88,32 @@ export interface NewSecret {
   labels: Record<string, string>;
   annotations: Record<string, string>;
   latestVersion: number;
+  type: TypeName;
+  expireTime: Date | null;
 }
 
-type Made = Lifecycle & Pick<SecretRow, 'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version'>;
+type Made = Lifecycle & Nature & Pick<SecretRow, 'secret_uid' | 'secret_id' | 'description' | 'labels' | 'annotations' | 'latest_version'>;
 /** With the names above it: what is shown of a secret. */
 export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
 
 /** Undefined if the ID is taken. */
 export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | undefined> => {
-  const text = `insert into secrets (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version)
-    values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (instance_uid, group_uid, secret_id) do nothing
-    returning secret_uid, secret_id, state, description, labels, annotations, latest_version, revision, create_time, update_time, delete_time, purge_time`;
-  const values = [s.instanceUid, s.secretUid, s.groupUid, s.secretId, s.description, s.labels, s.annotations, s.latestVersion];
+  const text = `insert into secrets as s (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version, type, expire_time)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (instance_uid, group_uid, secret_id) do nothing
+    returning s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
+      s.delete_time, s.purge_time, ${NATURE}`;
+  const values = [
+    s.instanceUid,
+    s.secretUid,
+    s.groupUid,
+    s.secretId,
+    s.description,
+    s.labels,
+    s.annotations,
+    s.latestVersion,
+    s.type,
+    s.expireTime,
+  ];
   return (await tx.query<Made>({ name: 'store.insertSecret', text, values }))[0];
 };
 
@@ -106,8 +130,9 @@ export const setLatestVersion = (tx: Transaction, s: Key, version: number): void
   tx.send({ name: 'store.setLatestVersion', text, values: [s.instance_uid, s.secret_uid, version] });
 };
 
+/** What expires is not kept for longer than that. */
 export const markSecretDeleted = async (tx: Queryable, s: Key & Pick<SecretRow, 'retention_seconds'>): Promise<void> => {
-  const text = `update secrets set state = 'DELETED', delete_time = now(), purge_time = now() + make_interval(secs => $3),
+  const text = `update secrets set state = 'DELETED', delete_time = now(), purge_time = least(now() + make_interval(secs => $3), expire_time),
     revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
   await tx.query({ name: 'store.markSecretDeleted', text, values: [s.instance_uid, s.secret_uid, s.retention_seconds] });
 };

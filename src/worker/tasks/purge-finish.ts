@@ -43,7 +43,10 @@ export const finish = async (worker: Worker, purge: Purge): Promise<void> => {
     attributes: factsOf(purge),
   });
   if (index === undefined) return;
-  const proof = await worker.proofs.getInclusionProof({ index }, { deadline: Date.now() + CALL_MS, correlationId: purge.uid });
+  const proof = await worker.proofs.getInclusionProof(
+    { index, treeSize: 0n, cosigned: false },
+    { deadline: Date.now() + CALL_MS, correlationId: purge.uid },
+  );
   if ((proof.checkpoint?.treeSize ?? 0n) <= index) throw new AppError('AUDIT_UNAVAILABLE', 'the audit log proves nothing of the purge yet');
   await worker.db.transaction((tx) => finishPurge(tx, purge.uid, index, proof.receipt));
   metrics.purges.inc({ result: 'done' });
