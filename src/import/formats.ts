@@ -6,6 +6,8 @@ export interface Item {
   /** As it was called where it comes from. */
   readonly name: string;
   readonly value: string;
+  /** What `value` is the canonical JSON of, if it becomes a secret of named texts. */
+  readonly entries?: Readonly<Record<string, string>>;
 }
 
 type Parse = (text: string) => Item[];
@@ -20,7 +22,18 @@ const pairsIn = (answer: unknown): Record<string, unknown> | undefined => {
   return isObject(data['data']) && isObject(data['metadata']) ? data['data'] : isObject(answer['metadata']) ? data : undefined;
 };
 
-/** An object of paths: of each, its pairs become one text, RFC 8785 JSON. */
+const MOST_ENTRIES = 1_000;
+const MOST_KEY_CHARACTERS = 256;
+
+/** Whether a secret can have them as they are: texts, with keys that the store takes. */
+const areTexts = (pairs: Record<string, unknown>): pairs is Record<string, string> => {
+  const entries = Object.entries(pairs);
+  const fits = ([key, value]: [string, unknown]) =>
+    typeof value === 'string' && key !== '' && key.length <= MOST_KEY_CHARACTERS && !/\p{Cc}/u.test(key);
+  return entries.length > 0 && entries.length <= MOST_ENTRIES && entries.every(fits);
+};
+
+/** An object of paths: of each, its pairs become named texts, or where they are none one text, RFC 8785 JSON. */
 const parseVault: Parse = (text) => {
   let dump: unknown;
   try {
@@ -33,7 +46,7 @@ const parseVault: Parse = (text) => {
   return Object.entries(dump).map(([name, answer]) => {
     const pairs = pairsIn(answer);
     if (!pairs) throw new Error(`${JSON.stringify(name)} has no "data" beside "metadata"; is it KV version 2, and not deleted?`);
-    return { name, value: canonicalize(pairs) ?? '{}' };
+    return { name, value: canonicalize(pairs) ?? '{}', ...(areTexts(pairs) ? { entries: pairs } : {}) };
   });
 };
 

@@ -1,9 +1,11 @@
 // Puts items into a group, one secret each. Nothing that is there is changed: it is compared, and told of. So the same import can be run
 // again, and goes on where it was; the request id of each is made of its name, so that one that was interrupted is not made twice.
 import { crc32c } from '@node-rs/crc32';
+import canonicalize from 'canonicalize';
 import { v5 as uuidv5 } from 'uuid';
 import type { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { Secret, Secret_State, type SecretPayload, type SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import { SecretType } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import type { ClientOf } from '../kernel/client.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { Item } from './formats.ts';
@@ -20,8 +22,10 @@ const OF_ONE = [
   'NAME_RETIRED',
   'REQUEST_ID_REUSED',
   'PAYLOAD_TOO_LARGE',
+  'RESOURCE_EXPIRED',
   'VERSION_DISABLED',
   'VERSION_DESTROYED',
+  'VERSION_DESTROY_SCHEDULED',
   'NOT_FOUND',
 ];
 
@@ -46,7 +50,16 @@ export interface Import {
 
 const options = () => ({ deadline: Date.now() + CALL_MS });
 
-const payloadOf = (text: string): SecretPayload => ({ value: { $case: 'text', value: text }, crc32c: BigInt(crc32c(text) >>> 0) });
+const payloadOf = ({ value, entries }: Item): SecretPayload => ({
+  value: entries ? { $case: 'keyValue', value: { entries: new Map(Object.entries(entries)) } } : { $case: 'text', value },
+  crc32c: BigInt(crc32c(value) >>> 0),
+});
+
+/** The text that a payload is the same as, if it is one that an import could have made. */
+const textOf = (payload: SecretPayload | undefined): string | undefined => {
+  if (payload?.value?.$case === 'keyValue') return canonicalize(Object.fromEntries(payload.value.value.entries));
+  return payload?.value?.$case === 'text' ? payload.value.value : undefined;
+};
 
 type Found = ReadonlyMap<string, Secret_State>;
 
@@ -64,23 +77,24 @@ const look = async ({ secrets, group }: Import): Promise<Found> => {
 const compare = async ({ access }: Import, name: string, value: string): Promise<Result> => {
   try {
     const { payload } = await access.accessSecretVersion({ name: `${name}/versions/latest` }, options());
-    return payload?.value?.$case === 'text' && payload.value.value === value ? 'same' : 'differs';
+    return textOf(payload) === value ? 'same' : 'differs';
   } catch (error) {
     if (error instanceof AppError && error.code === 'PERMISSION_DENIED') return 'unread';
     throw error;
   }
 };
 
-const create = async ({ secrets, group, format, dryRun }: Import, { name, value }: Item): Promise<Result> => {
+const create = async ({ secrets, group, format, dryRun }: Import, item: Item): Promise<Result> => {
   if (dryRun) return 'created';
+  const { name, entries } = item;
   const secretId = idOf(name);
   const annotations = new Map([
     ['imported-from', format],
     ['imported-name', name.slice(0, 1_024)],
   ]);
   const requestId = uuidv5(`${group}/secrets/${secretId}`, NAMESPACE);
-  const secret = Secret.fromPartial({ annotations });
-  await secrets.createSecret({ parent: group, secretId, secret, payload: payloadOf(value), requestId }, options());
+  const secret = Secret.fromPartial({ annotations, type: entries ? SecretType.KEY_VALUE : SecretType.OPAQUE });
+  await secrets.createSecret({ parent: group, secretId, secret, payload: payloadOf(item), requestId }, options());
   return 'created';
 };
 

@@ -143,8 +143,9 @@ const [header = [], ...lines] = MATRIX.trim()
 const rows = lines.map(([name = '', ...cells]) => ({ name, cells, call: CALLS[name.slice(name.indexOf('v1.') + 3)] }));
 
 const stack = inject('stack');
-const KNOWN = [...CALLERS, ...SERVICES];
-const BOUND = ['manager', 'reader', 'payloads', 'neighbour', 'inspector'] as const;
+// Others share the stack, and may bind its app elsewhere.
+const KNOWN = [...CALLERS, ...SERVICES].filter((name) => name !== 'app');
+const BOUND = ['manager', 'reader', 'payloads', 'app', 'neighbour', 'inspector'] as const;
 const path = Object.fromEntries(BOUND.map((name) => [name, newId(name)])) as Record<(typeof BOUND)[number], string>;
 const ids: Readonly<Record<string, string>> = Object.fromEntries([
   ...KNOWN.map((name) => [name, spiffeIdOf(name)]),

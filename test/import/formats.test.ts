@@ -73,15 +73,15 @@ describe('a dotenv file', () => {
 describe('a dump of Vault', () => {
   const data = { password: 'p', username: 'u' };
 
-  it('is read whether it has whole answers or their data, each path as one JSON text with sorted keys', () => {
+  it('is read whether it has whole answers or their data, each path as named texts', () => {
     const answer = { request_id: 'x', data: { data: { username: 'u', password: 'p' }, metadata: { version: 1 } } };
     expect(vault(JSON.stringify({ 'apps/a': answer, 'apps/b': answer.data }))).toEqual([
-      { name: 'apps/a', value: JSON.stringify(data) },
-      { name: 'apps/b', value: JSON.stringify(data) },
+      { name: 'apps/a', value: JSON.stringify(data), entries: data },
+      { name: 'apps/b', value: JSON.stringify(data), entries: data },
     ]);
   });
 
-  it('keeps pairs that are named data and metadata, numbers and nested ones', () => {
+  it('with numbers or nested values, pairs named data and metadata among them, is one JSON text with sorted keys', () => {
     const inner = { data: { x: 1 }, metadata: 'm', n: [1, null] };
     expect(vault(JSON.stringify({ a: { data: inner, metadata: {} } }))).toEqual([{ name: 'a', value: JSON.stringify(inner) }]);
   });

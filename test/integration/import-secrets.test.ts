@@ -174,6 +174,6 @@ describe('docs/import-secrets.md', () => {
     expect(shown[1]).toContain('would create 2, ');
     expect(shown[1]).toContain('created 2, ');
     expect(shown[1]).toContain('created 1, there already and the same 1, different 1');
-    expect(stdout).toContain('{\\"password\\":\\"correct horse\\",\\"username\\":\\"orders\\"}');
+    expect(stdout).toMatch(/"keyValue": \{\s*"entries": \{\s*"password": "correct horse",\s*"username": "orders"/);
   });
 });
