@@ -9,10 +9,10 @@ INSTALLED := { [ -x node_modules/.bin/node ] || { echo '✗ nothing is installed
 PROTO := $(wildcard proto/*/ proto/*/*/ proto/*/*/*/ proto/*/*/*.proto proto/*/*/*/*.proto)
 SOURCES := $(wildcard src test bench)
 
-.PHONY: help up demo down reset status logs verify-log install gen check breaking test bench drill clean
+.PHONY: help up demo down reset status logs verify-log install gen check breaking test bench import-demo drill clean
 
 help: ## shows this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  STRONGROOM_PORT_BASE=9430 make up   uses other ports (8430 is the default: 8432 PostgreSQL, 8443 store, 8444 keys, 8445 audit)'
 
@@ -65,6 +65,8 @@ test: gen ## all tests, on a stack of their own
 	@node node_modules/vitest/vitest.mjs run $(ARGS)
 bench: gen ## measures, on a stack of its own; BENCH=purge, revocation, rotation, audit or export measures that
 	@node bench/$(or $(BENCH),main).ts $(ARGS)
+import-demo: gen ## moves example secrets in from a dotenv file and a dump of Vault, twice, into what runs
+	@$(DEV) import-demo
 drill: gen ## purges, restores every backup in a scratch stack, and shows what comes back
 	@node src/dev/drill/main.ts
 clean: ## stops all and removes everything that was made: data, certificates, generated code, packages

@@ -1,5 +1,5 @@
 // One program, four services: the name on the command line says which one runs, and nothing of the others is loaded. And the
-// commands for master keys in shares, for the export of audit events, and for a copy of the log.
+// commands for master keys in shares, for the export of audit events, for a copy of the log, and for secrets that move in.
 // Owns the process: signals, errors that nobody handled, and how a failed start looks.
 import type { z } from 'zod';
 import { readConfig } from './kernel/config.ts';
@@ -23,7 +23,7 @@ const SERVICES: Readonly<Record<string, Service>> = {
 };
 
 const NAMES = Object.keys(SERVICES).join('|');
-const USAGE = `usage: node src/main.ts [migrate|check] <${NAMES}> <config.json> | master-key split|combine ... | export-events|export-log ...`;
+const USAGE = `usage: node src/main.ts [migrate|check] <${NAMES}> <config.json> | master-key split|combine ... | export-events|export-log ... | import ...`;
 
 const fail = (message: string): never => {
   process.stderr.write(`strongroom: ${message.replaceAll(/\s+/g, ' ')}\n`);
@@ -86,5 +86,8 @@ if (first === 'master-key') {
 } else if (first === 'export-log') {
   const { runExportLogCommand } = await import('./audit/export/command.ts');
   await runExportLogCommand(rest).catch((error: unknown) => fail(sentence(error)));
+} else if (first === 'import') {
+  const { runImportCommand } = await import('./import/command.ts');
+  await runImportCommand(rest).catch((error: unknown) => fail(sentence(error)));
 } else if (!name || !configFile || extra !== undefined) fail(USAGE);
 else await run(command, name, configFile).catch((error: unknown) => fail(sentence(error)));

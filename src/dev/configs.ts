@@ -110,6 +110,8 @@ const TENANT_SERVICES = [
   'SecretWatch',
   'SecretMove',
   'Binding',
+  'Authorization',
+  'Limit',
   'Hold',
   'Purge',
 ];

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { demo } from './demo.ts';
 import { readIfThere, writeFile } from './files.ts';
+import { importDemo } from './import-demo.ts';
 import { DEFAULT_BASE, parsePortBase } from './ports.ts';
 import { addressOf, PARTS, ROOT, stackAt, type Say, type Stack } from './stack.ts';
 import { down, reset, status, up } from './up.ts';
@@ -60,6 +61,7 @@ const COMMANDS: Readonly<Record<string, (stack: Stack) => Promise<void>>> = {
     say('✓ data and keys wiped');
   },
   demo: doMainJob,
+  'import-demo': (stack) => importDemo(stack, say),
   status: async (stack) => {
     for (const { part, pid, state } of await status(stack))
       say(`${part.padEnd(9)} ${state.padEnd(12)} ${addressOf(stack, part).padEnd(15)} ${pid === undefined ? '' : `pid ${pid}`}`.trimEnd());

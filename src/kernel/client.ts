@@ -1,5 +1,6 @@
 // Calls another service of ours: mutual TLS with the peer's expected SPIFFE ID, a deadline always, errors rebuilt as they
-// were there. No retries here: who retries must know that the call is idempotent.
+// were there. A service of ours does not retry: its own caller does, who knows how long he can wait, and retries of retries multiply.
+// A command of ours is such a caller, and goes by the service config that all clients are given.
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { createSecureContext, type PeerCertificate } from 'node:tls';
 import { AppError, fromServiceError, type Reason } from './errors.ts';
@@ -44,10 +45,10 @@ const CHANNEL = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.min_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 } as const;
+const WITHOUT_RETRIES = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
 
-const connect = ({ address, spiffeId }: Peer, tls: Tls): Client =>
+const connect = ({ address, spiffeId }: Peer, tls: Tls, serviceConfig: string): Client =>
   new Client(
     address,
     credentials.createFromSecureContext(createSecureContext(secureContext(tls.current)), {
@@ -58,7 +59,12 @@ const connect = ({ address, spiffeId }: Peer, tls: Tls): Client =>
       },
     }),
     // An IP address is no name to ask for in a TLS handshake.
-    { ...CHANNEL, 'grpc.ssl_target_name_override': 'localhost', 'grpc.default_authority': 'localhost' },
+    {
+      ...CHANNEL,
+      'grpc.service_config': serviceConfig,
+      'grpc.ssl_target_name_override': 'localhost',
+      'grpc.default_authority': 'localhost',
+    },
   );
 
 /** A share of the time left stays with us, to say ourselves that the peer did not answer. */
@@ -67,11 +73,17 @@ const cut = (deadline: number): number => {
   return now + (deadline - now) * 0.8;
 };
 
-export const dial = <S extends ServiceDefinition>(definition: S, peer: Peer, tls: Tls, fallback: Reason): ClientOf<S> => {
-  let client = connect(peer, tls);
+export const dial = <S extends ServiceDefinition>(
+  definition: S,
+  peer: Peer,
+  tls: Tls,
+  fallback: Reason,
+  serviceConfig: string = WITHOUT_RETRIES,
+): ClientOf<S> => {
+  let client = connect(peer, tls, serviceConfig);
   tls.onReload(() => {
     const old = client;
-    client = connect(peer, tls);
+    client = connect(peer, tls, serviceConfig);
     // Calls under way end on the old channel.
     setTimeout(() => old.close(), 30_000).unref();
   });

@@ -19,6 +19,8 @@ export interface EpochCache<Value> {
   get(key: string): Promise<Value>;
   /** Lets go of what `get` gave, if it is still there: what it was loaded from has changed. */
   forget(key: string, loaded: Promise<Value>): void;
+  /** Raised whenever the cache is emptied. */
+  readonly generation: number;
 }
 
 export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCacheOptions<Value>): EpochCache<Value> => {
@@ -33,6 +35,9 @@ export const openEpochCache = <Value>({ queryEpoch, load, max, drop }: EpochCach
   return {
     confirm: () => epoch.confirm(),
     expire: () => epoch.expire(),
+    get generation() {
+      return epoch.generation;
+    },
     forget: (key, loaded) => {
       if (entries.get(key) === loaded) remove(key);
     },

@@ -24,9 +24,12 @@ export const REASONS = {
   MESSAGE_TOO_LARGE: 'RESOURCE_EXHAUSTED',
   BATCH_TOO_LARGE: 'RESOURCE_EXHAUSTED',
   TOO_MANY_REQUESTS: 'RESOURCE_EXHAUSTED',
+  RATE_LIMIT_EXCEEDED: 'RESOURCE_EXHAUSTED',
+  QUOTA_EXCEEDED: 'RESOURCE_EXHAUSTED',
   // The caller.
   IDENTITY_INVALID: 'UNAUTHENTICATED',
   PERMISSION_DENIED: 'PERMISSION_DENIED',
+  NETWORK_NOT_ALLOWED: 'PERMISSION_DENIED',
   // The resource.
   NOT_FOUND: 'NOT_FOUND',
   ENTRY_PRUNED: 'NOT_FOUND',
@@ -44,6 +47,8 @@ export const REASONS = {
   LOCKED: 'FAILED_PRECONDITION',
   LIMIT_REACHED: 'FAILED_PRECONDITION',
   PURGE_PROTECTED: 'FAILED_PRECONDITION',
+  LAST_MANAGER: 'FAILED_PRECONDITION',
+  WOULD_LOCK_OUT: 'FAILED_PRECONDITION',
   ROTATION_UNDER_WAY: 'FAILED_PRECONDITION',
   TOO_MANY_VERSIONS: 'FAILED_PRECONDITION',
   ROTATION_NOT_CONFIGURED: 'FAILED_PRECONDITION',
@@ -168,6 +173,9 @@ export const toStatus = (error: AppError, correlationId: string): Partial<Status
   }
   const metadata = new Metadata();
   metadata.set('x-request-id', correlationId);
+  // What client libraries with a retry policy go by (gRFC A6): when to try again, or that it is of no use.
+  const after = error.retryAfterMs ?? (error.code === 'RESOURCE_EXHAUSTED' ? -1 : undefined);
+  if (after !== undefined) metadata.set('grpc-retry-pushback-ms', String(after));
   metadata.set('grpc-status-details-bin', Buffer.from(Status.encode({ code: error.grpcCode, message, details }).finish()));
   return { code: error.grpcCode, details: message, metadata };
 };

@@ -17,6 +17,11 @@ export const metrics = {
     help: 'Calls that never reached a handler, by cause',
     labelNames: ['cause'],
   }),
+  limitedCalls: new Counter({
+    name: 'strongroom_limited_calls_total',
+    help: 'Calls refused because of a rate or a quota, by limit',
+    labelNames: ['limit'],
+  }),
   handshakeFailures: new Counter({ name: 'strongroom_tls_handshake_failures_total', help: 'Connections that failed mutual TLS' }),
   outboxAge: new Gauge({ name: 'strongroom_outbox_oldest_seconds', help: 'Age of the oldest event that the audit log has not taken' }),
   keyCache: new Counter({ name: 'strongroom_scope_key_cache_total', help: 'Scope key lookups, by result', labelNames: ['result'] }),

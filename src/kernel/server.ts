@@ -15,7 +15,7 @@ import { addReflection } from './reflection.ts';
 import { watchRefused, type Refused } from './refused.ts';
 import { compose } from './steps.ts';
 import { openStreams } from './stream.ts';
-import { REFUSED, type Authorize, type Registration, type Row, type StreamRow } from './table.ts';
+import { REFUSED, type Admit, type Authorize, type Registration, type Row, type StreamRow } from './table.ts';
 import type { Tls } from './tls.ts';
 import { newUid } from './uid.ts';
 import { answerUnknown } from './unknown.ts';
@@ -26,6 +26,7 @@ export interface ServeOptions {
   tls: Tls;
   registrations: readonly Registration[];
   authorize: Authorize;
+  admit?: Admit;
   auditor: Auditor;
   /** Rejects while something this service needs is out of reach; health then says NOT_SERVING. */
   ready: () => Promise<void>;

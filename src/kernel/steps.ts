@@ -1,4 +1,4 @@
-// What happens to every call, outermost first: observe → map errors → identify → audit → authorize → deadline → handler.
+// What happens to every call, outermost first: observe → map errors → identify → limit → audit → authorize → deadline → handler.
 // Errors are mapped outside identify, so that a refused peer gets a proper error; audit is outside authorize, so that a
 // denied call leaves an entry.
 import { status } from '@grpc/grpc-js';
@@ -7,11 +7,21 @@ import { AppError, denied, toAppError } from './errors.ts';
 import type { SpiffeId } from './identity.ts';
 import { describe, type Log } from './log.ts';
 import { metrics } from './metrics.ts';
-import { REFUSED, type Authorize, type Call, type EntryDraft, type Resource, type Row, type StreamRow } from './table.ts';
+import {
+  kindOf,
+  REFUSED,
+  type Admit,
+  type Authorize,
+  type Call,
+  type EntryDraft,
+  type Resource,
+  type Row,
+  type StreamRow,
+} from './table.ts';
 
 /** One call on its way through the steps. */
 export interface Exchange extends Call {
-  readonly row: Omit<Row<unknown, unknown> | StreamRow<unknown, unknown>, 'handler' | 'limits'>;
+  readonly row: Omit<Row<unknown, unknown> | StreamRow<unknown, unknown>, 'handler'>;
   /** What all steps are around: the handler, and for a stream the sending of what it gives. */
   readonly handle: Next;
   /** Decoded; or why it could not be. */
@@ -38,6 +48,8 @@ export interface StepOptions {
   log: Log;
   auditor: Auditor;
   authorize: Authorize;
+  /** Keeps callers within their limits; without it, there are none. */
+  admit?: Admit;
   /** Whether the configuration lets this peer call this method. */
   allowed: (method: string, principal: SpiffeId) => boolean;
 }
@@ -74,6 +86,7 @@ const observe =
       };
       if (mapped.code === 'INTERNAL' || mapped.code === 'DATA_LOSS') log.error({ ...fields, error: describe(mapped) }, 'call failed');
       else if (mapped.code === 'UNAVAILABLE') log.warn({ ...fields, error: describe(mapped) }, 'call failed');
+      else if (mapped.reason === 'RATE_LIMIT_EXCEEDED') log.debug(fields, 'call refused');
       else log.info(fields, 'call refused');
       throw mapped;
     }
@@ -92,6 +105,19 @@ const identify: Step = (next) => (exchange) => {
   exchange.principal = exchange.identity;
   return next(exchange);
 };
+
+/** Not recorded: who is kept from flooding this service must not flood the log in its place. */
+const limit =
+  ({ admit }: StepOptions): Step =>
+  (next) =>
+  async (exchange) => {
+    const leave = admit?.(exchange.principal, kindOf(exchange.row));
+    try {
+      return await next(exchange);
+    } finally {
+      leave?.();
+    }
+  };
 
 /** What an entry says of a failure. */
 export const outcomeOf = (error: AppError): EntryDraft => ({
@@ -116,7 +142,7 @@ const audit =
       // When the log itself is out of reach there is nobody to tell; the call fails all the same. How a stream ends that
       // has its entry is of no interest, unless a right was taken away.
       const tell = error.code === 'PERMISSION_DENIED' || (mode !== 'none' && !exchange.begun);
-      if (error.reason !== 'AUDIT_UNAVAILABLE' && tell) {
+      if (error.reason !== 'AUDIT_UNAVAILABLE' && error.reason !== 'RATE_LIMIT_EXCEEDED' && tell) {
         // In the caller's time; a call whose time is over is recorded all the same.
         const now = Date.now();
         const end = entryDeadline(exchange);
@@ -145,8 +171,8 @@ const authorize =
     if (exchange.request instanceof AppError) throw exchange.request;
     const resource: Resource = exchange.row.resource(exchange.request);
     exchange.resource = resource.name;
-    exchange.reauthorize = () => decide(exchange, resource);
-    await exchange.reauthorize();
+    exchange.reauthorize = () => decide(exchange, resource, true);
+    await decide(exchange, resource);
     return next(exchange);
   };
 
@@ -169,7 +195,7 @@ const handle: Next = (exchange) => exchange.handle(exchange);
 
 /** The steps around the handler, outermost first. */
 export const compose = (options: StepOptions): Next =>
-  [observe(options), mapErrors, identify, audit(options), authorize(options), deadline].reduceRight<Next>(
+  [observe(options), mapErrors, identify, limit(options), audit(options), authorize(options), deadline].reduceRight<Next>(
     (next, step) => step(next),
     handle,
   );

@@ -129,8 +129,18 @@ type RowFor<M extends MethodDefinition> = M['requestStream'] extends true
 
 export type Table<S extends ServiceDefinition> = { readonly [M in keyof S]: RowFor<S[M]> };
 
-/** Decides after the allowlist; throws PERMISSION_DENIED. */
-export type Authorize = (call: Call, resource: Resource) => Promise<void>;
+/** Decides after the allowlist; throws PERMISSION_DENIED. `again`: of a stream that it has let in before. */
+export type Authorize = (call: Call, resource: Resource, again?: boolean) => Promise<void>;
+
+export type CallKind = 'read' | 'write' | 'stream';
+/** Takes a call of this caller in, before anything else of it is looked at, or throws RATE_LIMIT_EXCEEDED; what it returns is done at its end. */
+export type Admit = (principal: SpiffeId, kind: CallKind) => (() => void) | undefined;
+
+/** Whether a row's calls change something, last, or neither. */
+export const kindOf = (row: { audit: AuditMode; limits: Limits | StreamLimits }): CallKind => {
+  if ('longestMs' in row.limits) return 'stream';
+  return row.audit === 'write' ? 'write' : 'read';
+};
 
 /** A service as its definition names it. */
 export interface Served {

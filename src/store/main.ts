@@ -25,6 +25,7 @@ import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
 import { openKeyEvents } from './key-events.ts';
 import { openScopeRetention } from './scope-retention.ts';
+import { openLimiter } from './limiter.ts';
 import { purgeLookout, rekeyLookout } from './lookout.ts';
 import { openRekeys } from './rekeys.ts';
 import { openRotations } from './rotations.ts';
@@ -64,7 +65,9 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
   stack.use(openTrims({ db, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
-  const { authorize, decide, bindingsOf, bindingsChanged } = openAuthorization(db, config.administrators);
+  const { administrators, limits } = config;
+  const limiter = openLimiter(limits.identity);
+  const { authorize, decide, bindingsOf, bindingsChanged, instances } = openAuthorization({ db, administrators, limits, limiter });
 
   const store: Store = {
     db,
@@ -74,7 +77,6 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     envelope,
     auditor,
     decide,
-    bindingsOf,
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
     retention: {
@@ -90,7 +92,12 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     rekeys,
     rekeyKeepForMs: config.rekeyKeepFor,
     rotationMinimumSeconds: Math.ceil(config.rotationMinimum / 1_000),
+    bindingsOf,
     bindingsChanged,
+    instances,
+    limits,
+    limiter,
+    administrators,
     digestKey: derive(tokenKey, 'digest'),
   };
   stack.use(
@@ -100,6 +107,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
       tls,
       registrations: registrations(store),
       authorize,
+      admit: limiter.admit,
       auditor,
       ready: () => db.ping(),
     }),

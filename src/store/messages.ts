@@ -74,6 +74,7 @@ export const toInstance = (row: InstanceRow): Instance => ({
     version: levelOf(row.version_retention_seconds),
   },
   purgeProtection: row.purge_protection,
+  allowedNetworks: row.allowed_networks,
   rootKey: row.root_key,
   keyState: Instance_KeyState[row.key_state],
   keyStateTime: row.key_state_time,

@@ -78,6 +78,12 @@ export const parseResource = (text: string, field = 'name'): ResourcePath => {
   return text.includes('/groups/') ? parseGroup(text, field) : parseInstance(text, field);
 };
 
+/** What permissions can be asked for; a version is looked at as its secret. */
+export const parseTested = (text: string, field = 'resource'): 'system' | ResourcePath => {
+  if (text === 'system') return text;
+  return text.includes('/versions/') ? parseVersion(text, field) : parseResource(text, field);
+};
+
 /** By number: an alias may have moved since the caller looked. */
 export const parseNumberedVersion = (text: string, field = 'name'): VersionPath & { version: number } => {
   const path = parseVersion(text, field);

@@ -2,7 +2,7 @@
 import { SecretGroupServiceService } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { METADATA_LIMITS as metadata, register, type Registration } from '../kernel/table.ts';
 import type { Scope } from './access.ts';
-import { on, runWith, WATCH_LIMITS as watch } from './guarded.ts';
+import { below, on, runWith, WATCH_LIMITS as watch } from './guarded.ts';
 import { parseGroup, parseInstance } from './names.ts';
 import { createSecretGroup } from './rpc/create-secret-group.ts';
 import { deleteSecretGroup } from './rpc/delete-secret-group.ts';
@@ -38,7 +38,7 @@ export const groupRegistration = (store: Store): Registration => {
     },
     listSecretGroups: {
       action: 'secrets.group.list',
-      resource: (r) => on('read', r.parent, inInstance),
+      resource: (r) => below('read', r.parent, inInstance(r.parent)),
       audit: 'read',
       facts: [],
       limits: metadata,

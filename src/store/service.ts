@@ -38,9 +38,11 @@ import { undeleteInstance } from './rpc/undelete-instance.ts';
 import { undeleteSecret } from './rpc/undelete-secret.ts';
 import { updateInstance } from './rpc/update-instance.ts';
 import { updateSecret } from './rpc/update-secret.ts';
+import { authorizationRegistration } from './service-authorization.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
 import { organisationRegistrations } from './service-organisation.ts';
+import { limitRegistration } from './service-limits.ts';
 import { rotationRegistration } from './service-rotation.ts';
 import { versionRegistrations } from './service-versions.ts';
 import type { Store } from './store.ts';
@@ -79,7 +81,7 @@ export const registrations = (store: Store): Registration[] => {
       },
       listInstances: {
         action: 'secrets.instance.list',
-        resource: () => system('read', 'instances'),
+        resource: () => below('read', 'instances', 'system'),
         audit: 'read',
         facts: [],
         limits: metadata,
@@ -280,6 +282,8 @@ export const registrations = (store: Store): Registration[] => {
     }),
     ...versionRegistrations(store),
     ...organisationRegistrations(store),
+    authorizationRegistration(store),
+    limitRegistration(store),
     ...deletionRegistrations(store),
   ];
 };

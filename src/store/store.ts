@@ -7,10 +7,14 @@ import type { ClientOf } from '../kernel/client.ts';
 import type { Db } from '../kernel/db.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import type { PageTokens } from '../kernel/page.ts';
+import type { SpiffeId } from '../kernel/identity.ts';
 import type { Accesses } from './accesses.ts';
 import type { Authorization } from './authorize.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
+import type { KnownInstances } from './instance-facts.ts';
+import type { Limiter } from './limiter.ts';
+import type { Limits } from './limits.ts';
 import type { ScopeRetention } from './scope-retention.ts';
 import type { PurgeRow } from './sql/purges.ts';
 import type { GroupKey, RekeyRow } from './sql/rekeys.ts';
@@ -24,7 +28,6 @@ export interface Store {
   readonly envelope: Envelope;
   readonly auditor: Auditor;
   readonly decide: Authorization['decide'];
-  readonly bindingsOf: Authorization['bindingsOf'];
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;
@@ -41,7 +44,12 @@ export interface Store {
   readonly rekeyKeepForMs: number;
   /** The shortest interval of a rotation. */
   readonly rotationMinimumSeconds: number;
-  readonly bindingsChanged: () => void;
+  readonly bindingsOf: Authorization['bindingsOf'];
+  readonly bindingsChanged: Authorization['bindingsChanged'];
+  readonly instances: KnownInstances;
+  readonly limits: Limits;
+  readonly limiter: Limiter;
+  readonly administrators: readonly SpiffeId[];
   /** Keys the digests of requests, so that a digest of a guessable payload reveals nothing. */
   readonly digestKey: Buffer;
 }

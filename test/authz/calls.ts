@@ -11,6 +11,7 @@ import { Generator } from '../../src/gen/strongroom/secrets/v1/secret_types.ts';
 import type { Clients, Options } from '../support/clients.ts';
 import { fresh, newId, newTenant, text, type Tenant } from '../support/tenants.ts';
 import { AUDIT_ADMIN_CALLS } from './audit-admin-calls.ts';
+import { AUTHORIZATION_CALLS } from './authorization-calls.ts';
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
@@ -126,6 +127,7 @@ export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...REGISTRATION_CALLS,
   ...ORGANISATION_CALLS,
   ...IMPORT_CALLS,
+  ...AUTHORIZATION_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),
   'InstanceService/GetInstance': (as, on, o) => as.instances.getInstance({ name: on.instance }, o),
   'InstanceService/ListInstances': (as, _, o) => as.instances.listInstances({}, o),

@@ -24,13 +24,13 @@ const MATRIX = `
                                                       operator manager reader payloads app app2 neighbour auditor store keys worker audit inspector
 secrets.v1.InstanceService/CreateInstance             yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.InstanceService/GetInstance                yes      yes     yes    yes      -   -    -         -       -     -    -      -     -
-secrets.v1.InstanceService/ListInstances              yes      -       -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.InstanceService/ListInstances              yes      yes     yes    yes      -   -    yes       -       -     -    -      -     -
 secrets.v1.InstanceService/UpdateInstance             yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.InstanceService/DeleteInstance             yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.InstanceService/UndeleteInstance           yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/CreateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/GetSecretGroup          yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
-secrets.v1.SecretGroupService/ListSecretGroups        yes      yes     yes    yes      -   -    -         -       -     -    -      -     -
+secrets.v1.SecretGroupService/ListSecretGroups        yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/UpdateSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/DeleteSecretGroup       yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.SecretGroupService/UndeleteSecretGroup     yes      yes     -      -        -   -    -         -       -     -    -      -     -
@@ -66,6 +66,11 @@ secrets.v1.SecretRotationService/SetSecretVersionExpiration yes yes    -      - 
 secrets.v1.BindingService/CreateBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/ListBindings                yes      yes     -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.BindingService/DeleteBinding               yes      yes     -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.AuthorizationService/WhoAmI                yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
+secrets.v1.AuthorizationService/TestPermissions       yes      yes     yes    yes      yes yes  yes       yes     yes   yes  yes    yes   yes
+secrets.v1.AuthorizationService/ListSecretReaders     yes      yes     -      -        -   -    -         -       -     -    -      -     -
+secrets.v1.LimitService/GetLimits                     yes      yes     yes    yes      yes -    -         -       -     -    -      -     -
+secrets.v1.LimitService/SetInstanceLimits             yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/GetPurge                      yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/ListPurges                    yes      -       -      -        -   -    -         -       -     -    -      -     -
 secrets.v1.PurgeService/WatchPurge                    yes      -       -      -        -   -    -         -       -     -    -      -     -
@@ -148,8 +153,9 @@ const [header = [], ...lines] = MATRIX.trim()
 const rows = lines.map(([name = '', ...cells]) => ({ name, cells, call: CALLS[name.slice(name.indexOf('v1.') + 3)] }));
 
 const stack = inject('stack');
-const KNOWN = [...CALLERS, ...SERVICES];
-const BOUND = ['manager', 'reader', 'payloads', 'neighbour', 'inspector'] as const;
+// Others share the stack, and may bind its app elsewhere.
+const KNOWN = [...CALLERS, ...SERVICES].filter((name) => name !== 'app');
+const BOUND = ['manager', 'reader', 'payloads', 'app', 'neighbour', 'inspector'] as const;
 const path = Object.fromEntries(BOUND.map((name) => [name, newId(name)])) as Record<(typeof BOUND)[number], string>;
 const ids: Readonly<Record<string, string>> = Object.fromEntries([
   ...KNOWN.map((name) => [name, spiffeIdOf(name)]),

@@ -167,6 +167,7 @@ describe('every RPC', () => {
   it('answers an empty request with the field that is missing, or as a list of everything', async () => {
     const withoutArguments = [
       'ListInstances',
+      'WhoAmI',
       'ListPurges',
       'ListKeyRings',
       'ListOwnGrants',

@@ -7,6 +7,7 @@ import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.t
 import { Binding, Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { Hold, Hold_Effect } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { Instance, RetentionPolicy } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
+import { InstanceLimits } from '../../src/gen/strongroom/secrets/v1/limit_service.ts';
 import { SecretGroup } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
 import { Secret } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
 import { Generator, type VersionExpiration } from '../../src/gen/strongroom/secrets/v1/secret_types.ts';
@@ -171,6 +172,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     const { name: resource } = await secrets.createSecret({ parent: own.group, secretId: 's', ...fresh() });
     await secrets.deleteSecret({ name: resource, ...fresh() });
     return (once, o) => purges.expeditePurge({ resource, ...once }, o);
+  },
+  'LimitService/SetInstanceLimits': async () => {
+    const limits = InstanceLimits.fromPartial({ groupsCount: 1_000n });
+    return (once, o) => operator.limits.setInstanceLimits({ name: tenant.instance, limits, ...once }, o);
   },
   'BindingService/CreateBinding': async () => {
     const scope = await newGroup();

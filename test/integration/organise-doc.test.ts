@@ -6,7 +6,7 @@ describe('docs/secrets.md, from many at once to use', () => {
   let ran: Ran;
   beforeAll(() => {
     const [beginning = ''] = blocksOf('docs/secrets.md');
-    ran = runBlocks(inject('stack'), [beginning, ...blocksOf('docs/secrets.md', '## Many at once')]);
+    ran = runBlocks(inject('stack'), [beginning, ...blocksOf('docs/secrets.md', '## Many at once', '## Who may do what')]);
     expect(ran.status, ran.stderr).toBe(0);
   }, 120_000);
 

@@ -1,6 +1,6 @@
 // Clients for tests: promises instead of callbacks, requests with only the fields that matter, and refusals as they
 // came over the wire, details decoded.
-import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, status, type ChannelOptions, type ServiceError } from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { addressOf, tlsFilesOf, type Caller, type Service, type Stack } from '../../src/dev/stack.ts';
@@ -19,9 +19,11 @@ import { KeyServiceService } from '../../src/gen/strongroom/keys/v1/key_service.
 import { KeyVersionServiceService } from '../../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { RegistrationServiceService } from '../../src/gen/strongroom/keys/v1/registration_service.ts';
 import { ScopeServiceService } from '../../src/gen/strongroom/keys/v1/scope_service.ts';
+import { AuthorizationServiceService } from '../../src/gen/strongroom/secrets/v1/authorization_service.ts';
 import { BindingServiceService } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { HoldServiceService } from '../../src/gen/strongroom/secrets/v1/hold_service.ts';
 import { InstanceServiceService } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
+import { LimitServiceService } from '../../src/gen/strongroom/secrets/v1/limit_service.ts';
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
@@ -50,7 +52,7 @@ export type Unary<S extends ServiceDefinition> = {
 };
 
 /** A bare gRPC client with the given TLS material, for what no well-behaved client sends. */
-export const connectWith = (address: string, material: SecureContextOptions): Client =>
+export const connectWith = (address: string, material: SecureContextOptions, options: ChannelOptions = {}): Client =>
   new Client(address, credentials.createFromSecureContext(createSecureContext(material)), {
     'grpc.ssl_target_name_override': 'localhost',
     'grpc.default_authority': 'localhost',
@@ -59,6 +61,7 @@ export const connectWith = (address: string, material: SecureContextOptions): Cl
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 500,
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
+    ...options,
   });
 
 export const materialOf = (stack: Stack, name: Caller | Service): SecureContextOptions => {
@@ -128,6 +131,8 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     aliases: unary(store, SecretVersionAliasServiceService),
     locks: unary(store, SecretLockServiceService),
     bindings: unary(store, BindingServiceService),
+    limits: unary(store, LimitServiceService),
+    authorization: unary(store, AuthorizationServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
     moves: unary(store, SecretMoveServiceService),

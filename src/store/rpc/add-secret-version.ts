@@ -10,6 +10,7 @@ import { mutate } from '../mutation.ts';
 import { parseSecret, versionName, type SecretPath } from '../names.ts';
 import { prepareVersion, storeVersion, type Prepared } from '../new-version.ts';
 import { parsePayload } from '../payload.ts';
+import { assertRoom, assertRoomForVersion } from '../room.ts';
 import { lockSecret, type SecretRow } from '../sql/secrets.ts';
 import { checkEtag } from '../../kernel/etag.ts';
 import type { Queryable } from '../../kernel/db.ts';
@@ -54,10 +55,14 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
         const now = new Date();
         const given = payload && parsePayload(payload, now);
         const expireTime = checkVersionExpiration(request.expiration, 'expiration', now, given?.details);
-        const row = await load(store.db.read, path, request);
+        const [row] = await Promise.all([
+          load(store.db.read, path, request),
+          assertRoom(store, path, { bytes: given?.bytes.length ?? 1, secrets: 0 }),
+        ]);
         newest = row.latest_version;
         prepared = undefined;
         if (onlyIfChanged && given && (await isNewest(store, row, given, call))) return;
+        await assertRoomForVersion(store, path, row);
         const made = generator && (await generate(store, row, parseGenerator(row.type, generator, 'generate'), call));
         try {
           prepared = await prepareVersion(store.envelope, row, (given ?? made)!, expireTime, call);

@@ -57,14 +57,15 @@ const authorize = async (store: Store, items: readonly Item[], call: Call): Prom
   const decisions = new Map<string, Promise<Decision>>();
   const decide = (group: GroupPath): Promise<Decision> => {
     const name = groupName(group);
-    const decision = decisions.get(name) ?? store.decide(call.principal, { scope: group, permission: 'access' });
+    const decision = decisions.get(name) ?? store.decide(call, { scope: group, permission: 'access' });
     decisions.set(name, decision);
     return decision;
   };
   const admit = async (item: Item): Promise<void> => {
-    const { permitted, instanceUid } = await decide(parseVersion(item.request.name));
+    const { permitted, instanceUid, charge } = await decide(parseVersion(item.request.name));
     item.draft = { ...item.draft, instanceUid };
     if (!permitted) throw denied(call.action, item.request.name);
+    charge();
     item.asked = parseAsked(item.request);
   };
   await Promise.all(items.map((item) => settle(item, call, () => admit(item))));

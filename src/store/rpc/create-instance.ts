@@ -8,6 +8,7 @@ import { keyStateOf, type KeyState } from '../key-state.ts';
 import { assertNew, exists, givenUp } from '../load.ts';
 import { toInstance } from '../messages.ts';
 import { mutate } from '../mutation.ts';
+import { checkNetworks } from '../networks.ts';
 import { instanceName, parseId, parseRootKey } from '../names.ts';
 import { levelsOf } from '../retention.ts';
 import { insertInstance, selectInstance, type Settings } from '../sql/instances.ts';
@@ -33,6 +34,7 @@ export const createInstance = (store: Store, request: CreateInstanceRequest, cal
       checkPolicy(given.retentionPolicy, 'instance.retention_policy', store.retention),
     ),
     purge_protection: given.purgeProtection,
+    allowed_networks: checkNetworks(given.allowedNetworks, 'instance.allowed_networks'),
   };
   const instanceUid = newUid();
   const customers = given.rootKey === '' ? undefined : parseRootKey(given.rootKey, 'instance.root_key');

@@ -7,6 +7,7 @@ import { assertNew, exists, givenUp, loadGroup, loadInstance } from '../load.ts'
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { groupName, parseId, parseInstance } from '../names.ts';
+import { assertRoomForGroup } from '../room.ts';
 import { holdInstance } from '../sql/instances.ts';
 import { addUnsettled, type Unsettled } from '../sql/retention.ts';
 import { insertGroup, selectGroup } from '../sql/secret-groups.ts';
@@ -36,6 +37,7 @@ export const createSecretGroup = async (store: Store, request: CreateSecretGroup
       assertActive(request.parent, instance.state);
       await assertNew(store.db.read, name);
       if (await selectGroup(store.db.read, path)) throw exists(name);
+      await assertRoomForGroup(store, parent, instance.instance_uid);
       await store.db.transaction((tx) => beginCreate(tx, scope));
       const callContext = { principal: call.principal, resource: name, correlationId: call.correlationId, traceId: call.traceId };
       await store.scopes.createScope(

@@ -13,6 +13,7 @@ import { parseGroup, parseId, secretName } from '../names.ts';
 import { insertPrepared, prepareVersion, type Prepared } from '../new-version.ts';
 import { parsePayload, valueOf, type Value } from '../payload.ts';
 import { checkRotation, dueIn } from '../rotation-policy.ts';
+import { assertRoom } from '../room.ts';
 import { scheduleExpiry } from '../sql/expirations.ts';
 import { setRotation } from '../sql/rotations.ts';
 import { holdGroup } from '../sql/secret-groups.ts';
@@ -58,6 +59,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
           loadActiveGroup(store.db.read, group),
           assertNew(store.db.read, name),
           selectSecret(store.db.read, path),
+          assertRoom(store, group, { bytes: value?.bytes.length ?? 0, secrets: 1 }),
         ]);
         if (taken) throw exists(name);
         const secret = { ...row, secret_uid: secretUid, latest_version: 0, type };

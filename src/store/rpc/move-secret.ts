@@ -27,7 +27,7 @@ const UNIQUE_VIOLATION = '23505';
 export const moveSecret = async (store: Store, request: MoveSecretRequest, call: Call): Promise<Secret> => {
   const path = parseSecret(request.name);
   const group = parseGroup(request.destinationParent, 'destination_parent');
-  const { permitted } = await store.decide(call.principal, { scope: group, permission: 'write' });
+  const { permitted } = await store.decide(call, { scope: group, permission: 'write' });
   if (!permitted) throw denied(call.action, request.destinationParent);
   assertElsewhere(path, group);
   const destination = { ...group, secret: path.secret };

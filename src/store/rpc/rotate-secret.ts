@@ -9,6 +9,7 @@ import { toVersion } from '../messages.ts';
 import { mutate } from '../mutation.ts';
 import { parseSecret, versionName } from '../names.ts';
 import { prepareVersion, storeVersion, type Prepared } from '../new-version.ts';
+import { assertRoom, assertRoomForVersion } from '../room.ts';
 import { dueIn, recipeOf } from '../rotation-policy.ts';
 import { recordRotated } from '../sql/rotations.ts';
 import { lockSecret } from '../sql/secrets.ts';
@@ -24,7 +25,8 @@ export const rotateSecret = (store: Store, request: RotateSecretRequest, call: C
       request,
       codec: { request: RotateSecretRequest, reply: SecretVersion },
       prepare: async () => {
-        const row = await loadActiveSecret(store.db.read, path);
+        const [row] = await Promise.all([loadActiveSecret(store.db.read, path), assertRoom(store, path, { bytes: 1, secrets: 0 })]);
+        await assertRoomForVersion(store, path, row);
         checkEtag(name, request.etag, row.secret_uid, row.revision);
         const value = await generate(store, row, recipeOf(name, row), call);
         try {

@@ -42,9 +42,20 @@ export const holdGroup = async (tx: Queryable, path: GroupPath): Promise<GroupRo
   return (await tx.query<GroupRow>({ name: 'store.holdGroup', text, values: [path.instance, path.group] }))[0];
 };
 
-export const listGroups = (db: Queryable, instanceUid: string, after: string, limit: number, showDeleted: boolean): Promise<GroupRow[]> => {
-  const text = `select ${COLUMNS} ${FROM} where g.instance_uid = $1 and g.group_id > $2 and (g.state = 'ACTIVE' or $4) order by g.group_id limit $3`;
-  return db.query<GroupRow>({ name: 'store.listGroups', text, values: [instanceUid, after, limit, showDeleted] });
+interface Page {
+  instanceUid: string;
+  after: string;
+  limit: number;
+  showDeleted: boolean;
+  /** IDs; all if absent. */
+  only: string[] | undefined;
+}
+
+export const listGroups = (db: Queryable, page: Page): Promise<GroupRow[]> => {
+  const text = `select ${COLUMNS} ${FROM} where g.instance_uid = $1 and g.group_id > $2 and (g.state = 'ACTIVE' or $4)
+    and ($5::text[] is null or g.group_id = any($5)) order by g.group_id limit $3`;
+  const values = [page.instanceUid, page.after, page.limit, page.showDeleted, page.only ?? null];
+  return db.query<GroupRow>({ name: 'store.listGroups', text, values });
 };
 
 export interface NewGroup {

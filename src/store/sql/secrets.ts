@@ -1,7 +1,7 @@
 // Table `secrets`, always with the states of the group and the instance above.
 import type { Queryable, Transaction } from '../../kernel/db.ts';
 import type { KeepPolicy } from '../keep-policy.ts';
-import type { SecretPath } from '../names.ts';
+import type { ResourcePath, SecretPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
 import type { TypeName } from '../types/types.ts';
 import { ROTATION_COLUMNS, type RotationRow } from './rotations.ts';
@@ -57,6 +57,15 @@ const nameOf = (path: SecretPath) => [path.instance, path.group, path.secret];
 export const selectSecret = async (db: Queryable, path: SecretPath): Promise<SecretRow | undefined> => {
   const text = `select ${COLUMNS} ${FROM} ${BY_NAME}`;
   return (await db.query<SecretRow>({ name: 'store.selectSecret', text, values: nameOf(path) }))[0];
+};
+
+/** The UID of the instance, if what the path names is there, in whatever state. */
+export const selectInstanceWith = async (db: Queryable, path: ResourcePath): Promise<string | undefined> => {
+  const text = `select i.instance_uid from instances i left join secret_groups g on g.instance_uid = i.instance_uid and g.group_id = $2
+    left join secrets s on s.instance_uid = i.instance_uid and s.group_uid = g.group_uid and s.secret_id = $3
+    where i.instance_id = $1 and ($2::text is null or g.group_uid is not null) and ($3::text is null or s.secret_uid is not null)`;
+  const values = [path.instance, 'group' in path ? path.group : null, 'secret' in path ? path.secret : null];
+  return (await db.query<{ instance_uid: string }>({ name: 'store.selectInstanceWith', text, values }))[0]?.instance_uid;
 };
 
 /** For a change of the secret or its versions: nothing above can be deleted or purged meanwhile. */
