@@ -3,6 +3,7 @@ import { answer } from './child.ts';
 import { run, type Load, type Measured } from './loop.ts';
 import { doAll, type Operation, type World } from './operation.ts';
 import type { Name } from './operations.ts';
+import { batchAccesses, notModified } from './operations/accesses.ts';
 import { adds } from './operations/adds.ts';
 import { appends } from './operations/appends.ts';
 import { CREATE, createOf, creates } from './operations/creates.ts';
@@ -34,11 +35,14 @@ const seed = async (world: World, label: string, perGroup: number): Promise<Writ
 answer({
   prepare: async (world: World): Promise<void> => {
     const deks = await generateDeks(world, DEKS_PER_SCOPE);
+    const read = await seed(world, 'read', READ_PER_GROUP);
     open = {
       world,
       operations: {
         echoes: echoes(),
-        reads: reads(await seed(world, 'read', READ_PER_GROUP)),
+        reads: reads(read),
+        'not-modified': await notModified(world, read),
+        'batch-access': batchAccesses(read),
         creates: creates(world),
         adds: adds(await seed(world, 'rotated', ROTATED_PER_GROUP)),
         unwraps: unwraps(deks),

@@ -2,6 +2,8 @@
 export const OPERATIONS = {
   echoes: 'echo (floor)',
   reads: 'AccessSecretVersion',
+  'not-modified': 'AccessSecretVersion, not modified',
+  'batch-access': 'BatchAccess, per item of 100',
   creates: 'CreateSecret',
   adds: 'AddSecretVersion',
   unwraps: 'UnwrapDek',

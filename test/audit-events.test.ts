@@ -43,6 +43,7 @@ const FOUND_BY: Readonly<Record<string, string>> = {
   'secrets.secret.rotate.scheduled': 'integration/secret-rotation.test.ts',
   'secrets.version.expire': 'integration/expiry.test.ts',
   'secrets.version.purge': 'integration/retention.test.ts',
+  'secrets.version.trim': 'integration/keep-policy.test.ts',
   'secrets.version.purge.start': 'integration/retention.test.ts',
 };
 

@@ -20,7 +20,9 @@ export const adds = (secrets: readonly Written[]): Operation => {
       if (!before) throw new Error('there are fewer secrets to rotate than calls in flight');
       const [parent, payload, version] = [before.secret, newPayload(), before.version + 1];
       return {
-        request: frame(AddSecretVersionRequest.encode({ parent, payload, etag: '', requestId: randomUUID() }).finish()),
+        request: frame(
+          AddSecretVersionRequest.encode({ parent, payload, etag: '', onlyIfChanged: false, requestId: randomUUID() }).finish(),
+        ),
         check: (bytes) => {
           const { name } = SecretVersion.decode(bytes);
           assertThat(name === `${parent}/versions/${version}`, `the version after ${before.version} is ${name}`);

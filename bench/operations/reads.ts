@@ -18,7 +18,7 @@ export interface Written {
 export const READ = { path: SecretAccessServiceService.accessSecretVersion.path, to: 'store', as: 'app' } as const;
 
 export const readOf = ({ secret, version, payload }: Written, as: string | number = version): Prepared => ({
-  request: frame(AccessSecretVersionRequest.encode({ name: `${secret}/versions/${as}` }).finish()),
+  request: frame(AccessSecretVersionRequest.encode(AccessSecretVersionRequest.fromPartial({ name: `${secret}/versions/${as}` })).finish()),
   check: (bytes) => {
     const reply = AccessSecretVersionResponse.decode(bytes);
     assertThat(reply.name === `${secret}/versions/${version}`, `the name of the version read is ${reply.name}`);

@@ -7,7 +7,7 @@ import { AuditServiceService, Event_Outcome, ListEntriesRequest } from '../gen/s
 import { BindingServiceService, Role } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { Purge_State, PurgeServiceService, type Purge } from '../gen/strongroom/secrets/v1/purge_service.ts';
-import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
+import { AccessSecretVersionRequest, SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
 import { SecretServiceService, type SecretPayload } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { AppError } from '../kernel/errors.ts';
@@ -95,18 +95,27 @@ export const demo = async (stack: Stack, say: Say): Promise<void> => {
   const secret = await secrets.createSecret(created, options());
   say(`✓ app created ${secret.name} = ${shortened(first)}`);
   const read = async (version: string): Promise<string> =>
-    textOf((await access.accessSecretVersion({ name: `${secret.name}/versions/${version}` }, options())).payload);
+    textOf(
+      (await access.accessSecretVersion(AccessSecretVersionRequest.fromPartial({ name: `${secret.name}/versions/${version}` }), options()))
+        .payload,
+    );
   const expect = async (version: string, value: string): Promise<void> => {
     if ((await read(version)) !== value) throw new Error(`version ${version} is not what was written`);
     say(`✓ app read versions/${version} = ${shortened(value)}`);
   };
   await expect('latest', first);
-  await secrets.addSecretVersion({ parent: secret.name, payload: payloadOf(second), etag: '', ...newRequest() }, options());
+  await secrets.addSecretVersion(
+    { parent: secret.name, payload: payloadOf(second), etag: '', onlyIfChanged: false, ...newRequest() },
+    options(),
+  );
   say(`✓ app rotated it to ${shortened(second)}`);
   await expect('1', first);
   await expect('latest', second);
   const stranger = app2.dial(SecretAccessServiceService, 'store');
-  const refusal = await refusalOf('app2', stranger.accessSecretVersion({ name: `${secret.name}/versions/latest` }, options()));
+  const refusal = await refusalOf(
+    'app2',
+    stranger.accessSecretVersion(AccessSecretVersionRequest.fromPartial({ name: `${secret.name}/versions/latest` }), options()),
+  );
   say(`✓ app2 was refused: ${refusal}`);
 
   const { entries } = await log.listEntries(ListEntriesRequest.fromPartial({ pageSize: 50, resource: secret.name }), options());

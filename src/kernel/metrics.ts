@@ -68,6 +68,15 @@ export const metrics = {
   }),
   expired: new Counter({ name: 'strongroom_expired_total', help: 'Secrets and versions that have expired' }),
   rotationLag: new Gauge({ name: 'strongroom_rotation_lag_seconds', help: 'For how long the oldest rotation has been due' }),
+  versionsTrimmed: new Counter({
+    name: 'strongroom_versions_trimmed_total',
+    help: 'Versions that were kept no longer, by cause',
+    labelNames: ['cause'],
+  }),
+  trimLag: new Gauge({
+    name: 'strongroom_trim_lag_seconds',
+    help: 'For how long the first secret whose versions are to be trimmed has been waiting',
+  }),
   purges: new Counter({ name: 'strongroom_purges_total', help: 'Purges, by result', labelNames: ['result'] }),
 };
 

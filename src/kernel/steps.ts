@@ -119,7 +119,8 @@ const limit =
     }
   };
 
-const outcomeOf = (error: AppError): EntryDraft => ({
+/** What an entry says of a failure. */
+export const outcomeOf = (error: AppError): EntryDraft => ({
   outcome: error.code === 'PERMISSION_DENIED' ? 'DENIED' : 'FAILURE',
   code: status[error.code],
   reason: error.reason,

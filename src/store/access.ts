@@ -24,6 +24,8 @@ export type Scope = 'system' | InstancePath | GroupPath;
 export interface Guarded extends Resource {
   readonly scope: Scope;
   readonly permission: Permission;
+  /** Another right that it needs there beside. */
+  readonly also?: Permission | undefined;
   /** It is enough to have the right on something right below: a list that shows no more than that. */
   readonly below?: true;
 }

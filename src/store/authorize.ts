@@ -4,15 +4,32 @@ import type { Db } from '../kernel/db.ts';
 import { openEpochCache } from '../kernel/epoch-cache.ts';
 import { AppError, denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
-import type { Authorize } from '../kernel/table.ts';
+import type { Authorize, Call } from '../kernel/table.ts';
 import { administers, permits, permitsBelow, type Bindings, type Guarded, type Role } from './access.ts';
 import { openKnownInstances, type KnownInstances } from './instance-facts.ts';
 import type { Limiter } from './limiter.ts';
-import type { Limits } from './limits.ts';
+import type { InstanceLimits, Limits } from './limits.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
+
+type Decided = Omit<Guarded, 'name'>;
+
+/** Who asks, and from where. */
+type Caller = Pick<Call, 'principal' | 'sourceAddress'>;
+type Refuse = (action: string, resource: string) => AppError;
+
+export interface Decision {
+  /** That the entry is about; empty if there is none. */
+  readonly instanceUid: string;
+  /** Of that instance; undefined if there is none. */
+  readonly limits: InstanceLimits | undefined;
+  /** What the caller is to be told if it may not; undefined if it may. */
+  readonly refuse: Refuse | undefined;
+}
 
 export interface Authorization {
   readonly authorize: Authorize;
+  /** For what a handler decides by itself. */
+  readonly decide: (caller: Caller, what: Decided) => Promise<Decision>;
   /** What the caller has, as it was decided by. */
   readonly bindingsOf: (principal: SpiffeId) => Promise<Bindings>;
   readonly instances: KnownInstances;
@@ -20,10 +37,12 @@ export interface Authorization {
   readonly bindingsChanged: () => void;
 }
 
-const outside = (action: string, resource: string, address: string): AppError =>
-  new AppError('NETWORK_NOT_ALLOWED', `${action} on ${resource} is not allowed from ${address}; ask a Manager for its allowed_networks`, {
-    metadata: { action, resource, address },
-  });
+const outside =
+  (address: string): Refuse =>
+  (action, resource) =>
+    new AppError('NETWORK_NOT_ALLOWED', `${action} on ${resource} is not allowed from ${address}; ask a Manager for its allowed_networks`, {
+      metadata: { action, resource, address },
+    });
 
 interface Options {
   readonly db: Db;
@@ -43,21 +62,27 @@ export const openAuthorization = ({ db, administrators, limits, limiter }: Optio
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
   const instances = openKnownInstances(db, limits.instance, () => cache.generation);
 
+  const decide: Authorization['decide'] = async ({ principal, sourceAddress }, { scope, permission, also, below }) => {
+    await cache.confirm();
+    const bindings = await cache.get(principal);
+    const needed = also === undefined ? [permission] : [permission, also];
+    const permitted =
+      (below ? permitsBelow : permits)(bindings, scope, permission) && (also === undefined || permits(bindings, scope, also));
+    const facts = await (permitted ? instances.of(scope) : instances.lookUp(scope));
+    const admitted = !facts || facts.admits(sourceAddress) || needed.every((each) => administers(bindings, each));
+    const refuse = !permitted ? denied : admitted ? undefined : outside(sourceAddress);
+    return { instanceUid: facts?.uid ?? '', limits: facts?.limits, refuse };
+  };
   const authorize: Authorize = async (call, resource, again) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
-    const { scope, permission, below } = resource as Guarded;
-    await cache.confirm();
-    const bindings = await cache.get(call.principal);
-    const permitted = (below ? permitsBelow : permits)(bindings, scope, permission);
-    const facts = await (permitted ? instances.of(scope) : instances.lookUp(scope));
-    call.annotate({ instanceUid: facts?.uid ?? '' });
-    if (!permitted) throw denied(call.action, resource.name);
-    if (facts && !facts.admits(call.sourceAddress) && !administers(bindings, permission))
-      throw outside(call.action, resource.name, call.sourceAddress);
-    if (facts && !again) limiter.admitTo(facts.uid, call.row.audit === 'write' ? 'write' : 'read', facts.limits);
+    const { instanceUid, limits: own, refuse } = await decide(call, resource as Guarded);
+    call.annotate({ instanceUid });
+    if (refuse) throw refuse(call.action, resource.name);
+    if (own && !again) limiter.admitTo(instanceUid, call.row.audit === 'write' ? 'write' : 'read', own);
   };
   return {
     authorize,
+    decide,
     bindingsOf: async (principal) => {
       await cache.confirm();
       return cache.get(principal);

@@ -39,9 +39,19 @@ export interface Sealed {
   sealed: Buffer;
 }
 
+/** A DEK that is not opened here. */
+export interface Wrapped {
+  readonly name: string;
+  readonly place: Place;
+  readonly wrappedDek: Buffer;
+}
+
 export interface Envelope {
   seal(place: Place, value: Buffer, call: Caller): Promise<Sealed>;
-  open(place: Place, stored: Sealed, call: Caller): Promise<Buffer>;
+  /** The key service records it under `resource`, those of one call under the same one in one entry; unless given, under the call's own. */
+  open(place: Place, stored: Sealed, call: Caller, resource?: string): Promise<Buffer>;
+  /** Wraps DEKs for another group, in one call, at most 1,000; fails as the first that fails. */
+  rewrapAll(wrapped: readonly Wrapped[], groupUid: string, call: Caller): Promise<Buffer[]>;
 }
 
 const aad = ({ instanceUid, secretUid, version }: Place): Buffer => {
@@ -78,15 +88,27 @@ const contextOf = (place: Place): DekContext => ({
   version: place.version,
   additionalData: NONE,
 });
-const callContextOf = (call: Caller): CallContext => ({
+const callContextOf = (call: Caller, resource: string = call.facts.resource ?? call.resource): CallContext => ({
   principal: call.principal,
-  resource: call.facts.resource ?? call.resource,
+  resource,
   correlationId: call.correlationId,
   traceId: call.traceId,
 });
 
+const unwrapRequestOf = (place: Place, wrappedDek: Buffer, callContext: CallContext): UnwrapDekRequest => ({
+  scope: `scopes/${place.groupUid}`,
+  context: contextOf(place),
+  wrappedDek,
+  callContext,
+});
+
+/** The caller sent no ciphertext and no scope: if ours do not fit, it is our data that is wrong. */
+const ours = <E>(error: E): E | AppError =>
+  error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND') ? corrupted(error) : error;
+
 export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Envelope => {
-  const limits = { max: 256, queue: 8_192, late: 'KEYS_UNAVAILABLE' } as const;
+  // As many as the key service takes at once: a batch of ours leaves whole.
+  const limits = { max: 1_000, queue: 32_768, late: 'KEYS_UNAVAILABLE' } as const;
   const generate = batcher<GenerateDekRequest, { dek: Buffer; wrappedDek: Buffer }>({
     ...limits,
     run: async (requests, deadline) => {
@@ -113,19 +135,29 @@ export const openEnvelope = (keys: ClientOf<typeof EnvelopeServiceService>): Env
         dek.fill(0);
       }
     },
-    open: async (place, { wrappedDek, sealed }, call) => {
-      const request = { scope: `scopes/${place.groupUid}`, context: contextOf(place), wrappedDek, callContext: callContextOf(call) };
+    open: async (place, stored, call, resource) => {
+      const request = unwrapRequestOf(place, stored.wrappedDek, callContextOf(call, resource));
       const { dek, askedAt } = await unwrap(request, call.deadline).catch((error: unknown) => {
-        // The caller sent no ciphertext and no scope: if ours do not fit, it is our data that is wrong.
-        throw error instanceof AppError && (error.reason === 'CIPHERTEXT_INVALID' || error.reason === 'NOT_FOUND')
-          ? corrupted(error)
-          : error;
+        throw ours(error);
       });
       try {
-        return openWith(fresh(dek, askedAt), place, sealed);
+        return openWith(fresh(dek, askedAt), place, stored.sealed);
       } finally {
         dek.fill(0);
       }
+    },
+    rewrapAll: async (wrapped, groupUid, call) => {
+      if (wrapped.length === 0) return [];
+      const requests = wrapped.map(({ name, place, wrappedDek }) => ({
+        ...unwrapRequestOf(place, wrappedDek, callContextOf(call, name)),
+        targetScope: `scopes/${groupUid}`,
+      }));
+      const { results } = await keys.batchRewrapDeks({ requests }, { deadline: call.deadline });
+      return wrapped.map((_, i) => {
+        const outcome = results[i]?.outcome;
+        if (outcome?.$case !== 'response') throw ours(failed(outcome?.value));
+        return outcome.value.wrappedDek;
+      });
     },
   };
 };

@@ -3,10 +3,11 @@ import { METADATA_LIMITS, type Call, type StreamLimits } from '../kernel/table.t
 import { idsBelow, permits, type Guarded, type Permission, type Scope } from './access.ts';
 import type { Store } from './store.ts';
 
-/** The right `permission` on the instance, the group, or the group around the secret that `name` gives. */
-export const on = (permission: Permission, name: string, parse: (name: string) => Scope): Guarded => ({
+/** The right `permission`, and `also` if it is given, on the instance, the group, or the group around the secret that `name` gives. */
+export const on = (permission: Permission, name: string, parse: (name: string) => Scope, also?: Permission): Guarded => ({
   name,
   permission,
+  also,
   scope: parse(name),
 });
 /** The same right, there or on something right below; what it permits shows no more than that. */

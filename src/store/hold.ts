@@ -3,8 +3,10 @@
 import { Hold_Effect } from '../gen/strongroom/secrets/v1/hold_service.ts';
 import type { Queryable } from '../kernel/db.ts';
 import { AppError, invalid, notFound } from '../kernel/errors.ts';
+import { locked } from './lock.ts';
 import { groupName, holdName, instanceName, resourceName, type ResourcePath } from './names.ts';
 import { selectBlocking, type Effect } from './sql/holds.ts';
+import { selectLockAt } from './sql/version-locks.ts';
 import { lockInstance, selectInstance } from './sql/instances.ts';
 import type { Place } from './sql/place.ts';
 import { lockGroup, selectGroup } from './sql/secret-groups.ts';
@@ -59,9 +61,19 @@ export const lockPlace = async (tx: Queryable, path: ResourcePath): Promise<Plac
 
 const FORBIDDEN: Readonly<Record<'delete' | 'purge', Effect | undefined>> = { delete: 'DELETE', purge: undefined };
 
-/** Throws if a hold forbids to do this to the resource. To be called when the resource is locked. */
-export const assertNotHeld = async (tx: Queryable, place: Place, name: string, what: 'delete' | 'purge'): Promise<void> => {
-  const hold = await selectBlocking(tx, place, FORBIDDEN[what]);
+/** A hold that forbids to do this at the place. To be called when the resource is locked. */
+export const findHold = (tx: Queryable, place: Place, what: 'delete' | 'purge') => selectBlocking(tx, place, FORBIDDEN[what]);
+
+/** Throws if a hold, or a lock on a version at the place or on this one, forbids to do this to the resource. To be called when the resource is locked. */
+export const assertNotHeld = async (
+  tx: Queryable,
+  place: Place,
+  name: string,
+  what: 'delete' | 'purge',
+  version?: number,
+): Promise<void> => {
+  const [hold, lock] = await Promise.all([findHold(tx, place, what), selectLockAt(tx, place, version)]);
+  if (lock) throw locked(name, lock);
   if (!hold) return;
   const by = holdName(hold.resource, hold.hold_id);
   throw new AppError('RESOURCE_HELD', `${name} is held by ${by}; find out why, and delete that hold first`, {

@@ -2,6 +2,7 @@
 // been authorized on the scope, so NOT_FOUND tells him nothing he may not know.
 import type { Queryable } from '../kernel/db.ts';
 import { AppError, notFound } from '../kernel/errors.ts';
+import { numberOf } from './aliases.ts';
 import {
   groupName,
   instanceName,
@@ -63,16 +64,16 @@ export const loadActiveSecret = async (db: Queryable, path: SecretPath, select: 
 };
 
 export const loadVersion = async (db: Queryable, path: VersionPath, secret: SecretRow): Promise<VersionRow> => {
-  const number = typeof path.version === 'number' ? path.version : secret.latest_version - (path.version === 'previous' ? 1 : 0);
-  const row = await selectVersion(db, secret, number);
+  const number = numberOf(secret, path.version);
+  const row = number === undefined ? undefined : await selectVersion(db, secret, number);
   if (!row) throw notFound('version', versionName(path, path.version));
   return row;
 };
 
-/** Names are never used again: an audit entry or a binding must not come to mean something else. */
-export const assertNew = async (db: Queryable, name: string): Promise<void> => {
-  if (await isRetired(db, name)) {
-    throw new AppError('NAME_RETIRED', `${name} was purged, and its name is never used again; choose another`, {
+/** Names are never used again: an audit entry or a binding must not come to mean something else. But a secret may come back to its own. */
+export const assertNew = async (db: Queryable, name: string, secretUid?: string): Promise<void> => {
+  if (await isRetired(db, name, secretUid)) {
+    throw new AppError('NAME_RETIRED', `${name} was purged or moved, and its name is never used again; choose another`, {
       metadata: { resource: name },
     });
   }

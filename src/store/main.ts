@@ -19,6 +19,7 @@ import { OWN_ACTIONS } from './own-actions.ts';
 import { pageTokens } from '../kernel/page.ts';
 import { serve } from '../kernel/server.ts';
 import { openTls } from '../kernel/tls.ts';
+import { openAccesses } from './accesses.ts';
 import { openAuthorization } from './authorize.ts';
 import { storeConfig } from './config.ts';
 import { openEnvelope } from './envelope.ts';
@@ -30,6 +31,8 @@ import { openRekeys } from './rekeys.ts';
 import { openRotations } from './rotations.ts';
 import { registrations } from './service.ts';
 import type { Store } from './store.ts';
+import { openTrims } from './trims.ts';
+import { openWatchers } from './watchers.ts';
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations');
 
@@ -60,10 +63,11 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   stack.use(openRotations({ db, envelope, relay, self, ownEvent, log }));
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent, log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
+  stack.use(openTrims({ db, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { administrators, limits } = config;
   const limiter = openLimiter(limits.identity);
-  const { authorize, bindingsOf, bindingsChanged, instances } = openAuthorization({ db, administrators, limits, limiter });
+  const { authorize, decide, bindingsOf, bindingsChanged, instances } = openAuthorization({ db, administrators, limits, limiter });
 
   const store: Store = {
     db,
@@ -72,6 +76,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     scopeKeys,
     envelope,
     auditor,
+    decide,
     relay,
     pages: pageTokens(derive(tokenKey, 'page')),
     retention: {
@@ -82,6 +87,8 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
     scopeRetention,
     lookAtPurge: purgeLookout(db),
     lookAtRekey: rekeyLookout(db),
+    accesses: stack.use(openAccesses(db, log)),
+    watchers: stack.use(openWatchers(db, log)),
     rekeys,
     rekeyKeepForMs: config.rekeyKeepFor,
     rotationMinimumSeconds: Math.ceil(config.rotationMinimum / 1_000),

@@ -9,28 +9,36 @@ import {
   SecretGroupKeyRotation,
   SecretGroupKeyRotation_State,
 } from '../gen/strongroom/secrets/v1/secret_group_service.ts';
+import type { SecretLock } from '../gen/strongroom/secrets/v1/secret_lock_service.ts';
 import {
   Secret,
   Secret_State,
   SecretPayload_Kind,
+  SecretUsage,
   SecretVersion,
   SecretVersion_State,
 } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { SecretType } from '../gen/strongroom/secrets/v1/secret_types.ts';
+import { SecretEvent, SecretEvent_Type } from '../gen/strongroom/secrets/v1/secret_watch_service.ts';
 import { etagOf } from '../kernel/etag.ts';
+import { aliasesOf } from './aliases.ts';
 import { EFFECTS } from './hold.ts';
+import { toKeepPolicy } from './keep-policy.ts';
 import { UNREADABLE } from './key-state.ts';
-import type { ResourceId, SecretPath } from './names.ts';
-import { groupName, holdName, instanceName, secretName, versionName } from './names.ts';
+import type { GroupPath, ResourceId, SecretPath } from './names.ts';
+import { groupName, holdName, lockName, instanceName, secretName, versionName } from './names.ts';
 import { toRotation } from './rotation-policy.ts';
 import type { BindingRow } from './sql/bindings.ts';
+import type { ChangeRow } from './sql/changes.ts';
 import type { HoldRow } from './sql/holds.ts';
 import type { InstanceRow } from './sql/instances.ts';
 import type { PurgeRow, QueueRow } from './sql/purges.ts';
 import type { RekeyRow } from './sql/rekeys.ts';
+import type { UsageRow } from './sql/secret-accesses.ts';
 import type { GroupRow } from './sql/secret-groups.ts';
 import type { VersionRow } from './sql/secret-versions.ts';
 import type { SecretRow, ShownSecret } from './sql/secrets.ts';
+import type { LockRow } from './sql/version-locks.ts';
 import { type Lifecycle } from './state.ts';
 import { TYPES } from './types/types.ts';
 
@@ -83,6 +91,7 @@ export const toGroup = (row: GroupRow): SecretGroup => ({
   labels: mapOf(row.labels),
   etag: etagOf(row.group_uid, row.revision),
   keyVersion: row.key_version,
+  keepPolicy: toKeepPolicy(row.keep_policy),
   ...times(row),
 });
 
@@ -107,11 +116,20 @@ export const toSecret = (row: ShownSecret): Secret => ({
   labels: mapOf(row.labels),
   annotations: mapOf(row.annotations),
   latestVersion: row.latest_version,
+  versionAliases: new Map(Object.entries(row.version_aliases)),
+  keepPolicy: toKeepPolicy(row.keep_policy),
+  usage: undefined,
   etag: etagOf(row.secret_uid, row.revision),
   type: SecretType[row.type],
   expiration: row.expire_time ? { $case: 'expireTime', value: row.expire_time } : undefined,
   rotation: toRotation(row),
   ...times(row),
+});
+
+export const toUsage = (row: UsageRow): SecretUsage => ({
+  accessCount: row.accesses,
+  lastAccessTime: row.last_access_time ?? undefined,
+  versionCount: row.versions,
 });
 
 export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => ({
@@ -121,11 +139,27 @@ export const toVersion = (secret: SecretRow, row: VersionRow): SecretVersion => 
   kind: SecretPayload_Kind[row.kind],
   clientSpecifiedCrc32c: row.client_specified_crc32c,
   etag: etagOf(secret.secret_uid, row.revision),
+  aliases: aliasesOf(secret, row.version),
+  copiedFromVersion: row.copied_from ?? 0,
   createTime: row.create_time,
   destroyTime: row.destroy_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,
   expireTime: row.expire_time ?? undefined,
   ...(row.details && TYPES[secret.type].tell?.(row.details)),
+});
+
+/** As it is told to who watches this group. */
+export const toSecretEvent = (path: GroupPath, row: ChangeRow): SecretEvent => ({
+  type: SecretEvent_Type[row.kind],
+  name:
+    row.secret_id === null
+      ? row.group_uid === null
+        ? instanceName(path)
+        : groupName(path)
+      : secretName({ ...path, secret: id(row.secret_id) }),
+  uid: row.secret_uid ?? '',
+  version: row.version ?? 0,
+  changeTime: row.create_time,
 });
 
 export const toBinding = (row: BindingRow): Binding => ({
@@ -166,6 +200,15 @@ export const toQueueStatus = (row: QueueRow): QueueStatus => ({
   failedCount: row.failed,
   activeCount: row.active,
   lag: durationOf(Math.floor(row.lag_seconds)),
+});
+
+export const toLock = (secret: SecretRow, row: LockRow): SecretLock => ({
+  name: lockName(versionName(pathOf(secret), row.version), row.lock_id),
+  description: row.description,
+  attributes: mapOf(row.attributes),
+  rotationGuard: row.rotation_guard,
+  createdBy: row.created_by,
+  createTime: row.create_time,
 });
 
 export const toHold = (row: HoldRow): Hold => ({

@@ -15,22 +15,24 @@ export interface SecretPath extends GroupPath {
   secret: ResourceId;
 }
 export interface VersionPath extends SecretPath {
-  version: number | 'latest' | 'previous';
+  /** Its number, or what it is called. */
+  version: number | ResourceId;
 }
 
 const ID = '[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?';
-const VERSION = 'latest|previous|[1-9][0-9]{0,8}';
+const VERSION = `[1-9][0-9]{0,8}|${ID}`;
 const INSTANCE = new RegExp(`^instances/(${ID})$`);
 const GROUP = new RegExp(`^instances/(${ID})/groups/(${ID})$`);
 const SECRET = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})$`);
 const SECRET_VERSION = new RegExp(`^instances/(${ID})/groups/(${ID})/secrets/(${ID})/versions/(${VERSION})$`);
 const HOLD = new RegExp(`^(.+)/holds/(${ID})$`);
+const LOCK = new RegExp(`^(.+)/locks/(${ID})$`);
 const KEY_ID = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const ROOT_KEY = new RegExp(`^keyRings/(?!provider/)${KEY_ID}/keys/${KEY_ID}$`);
 const ONLY_ID = new RegExp(`^${ID}$`);
 
 const match = (pattern: RegExp, text: string, field: string, shape: string): ResourceId[] => {
-  const found = text.length <= 300 ? pattern.exec(text) : null;
+  const found = text.length <= 360 ? pattern.exec(text) : null;
   if (!found)
     throw invalid(field, `must be ${shape}, each ID 1 to 63 characters of a-z, 0-9 and hyphens, starting with a letter`, 'MALFORMED_NAME');
   return found.slice(1) as ResourceId[];
@@ -63,9 +65,9 @@ export const parseSecret = (text: string, field = 'name'): SecretPath => {
 };
 
 export const parseVersion = (text: string, field = 'name'): VersionPath => {
-  const shape = 'instances/{instance}/groups/{group}/secrets/{secret}/versions/{version}, version a number, latest or previous';
-  const [instance, group, secret, version] = match(SECRET_VERSION, text, field, shape) as [ResourceId, ResourceId, ResourceId, string];
-  return { instance, group, secret, version: version === 'latest' || version === 'previous' ? version : Number(version) };
+  const shape = 'instances/{instance}/groups/{group}/secrets/{secret}/versions/{version}, version a number or an alias';
+  const [instance, group, secret, version] = match(SECRET_VERSION, text, field, shape) as [ResourceId, ResourceId, ResourceId, ResourceId];
+  return { instance, group, secret, version: /^[1-9]/.test(version) ? Number(version) : version };
 };
 
 /** An instance, a group or a secret: what can be held, and what is deleted softly. */
@@ -106,6 +108,12 @@ export const parseRootKey = (text: string, field: string): string => {
   return text;
 };
 
+/** The lock of a version, which is given by its number. */
+export const parseLock = (text: string): { version: VersionPath & { version: number }; lock: ResourceId } => {
+  const [version, lock] = match(LOCK, text, 'name', '{version}/locks/{lock}') as [string, ResourceId];
+  return { version: parseNumberedVersion(version), lock };
+};
+
 export const instanceName = (p: InstancePath): string => `instances/${p.instance}`;
 export const groupName = (p: GroupPath): string => `${instanceName(p)}/groups/${p.group}`;
 export const secretName = (p: SecretPath): string => `${groupName(p)}/secrets/${p.secret}`;
@@ -115,6 +123,7 @@ export const resourceName = (p: ResourcePath): string => {
   if ('secret' in p) return secretName(p);
   return 'group' in p ? groupName(p) : instanceName(p);
 };
+export const lockName = (version: string, lock: string): string => `${version}/locks/${lock}`;
 export const holdName = (resource: string, hold: string): string => `${resource}/holds/${hold}`;
 
 const PURGE = /^purges\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;

@@ -37,6 +37,19 @@ export const toPayload = (kind: Kind, bytes: Buffer, crc: bigint): SecretPayload
   return { value: TYPES[typeOfKind(kind)].show(kind, bytes), crc32c: crc };
 };
 
+/** Which payload it is, and nothing of what is in it: it never changes, and equal values have different ones. */
+export const payloadEtag = (secretUid: string, version: number): string => `"${secretUid}.${version}"`;
+
+const ETAG = /^"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.([1-9][0-9]{0,8})"$/;
+const ETAG_CHARACTERS = 128;
+
+/** What the caller has; undefined if it is nothing of ours. */
+export const parseIfNoneMatch = (text: string, field: string): { secretUid: string; version: number } | undefined => {
+  if (text.length > ETAG_CHARACTERS) throw invalid(field, `has more than ${ETAG_CHARACTERS} characters`);
+  const [, secretUid, version] = ETAG.exec(text) ?? [];
+  return secretUid === undefined ? undefined : { secretUid, version: Number(version) };
+};
+
 export const corrupted = (cause?: unknown): AppError =>
   new AppError(
     'DATA_CORRUPTED',

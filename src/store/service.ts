@@ -1,17 +1,21 @@
 // THE table of the secret store: every RPC with its action, what it acts on and which right it needs there, when its audit
-// entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, holds and purges in service-deletion.ts.
+// entry becomes durable, its limits, and its handler. Start reading here; groups are in service-groups.ts, aliases and locks of
+// versions in service-versions.ts, what watches and moves secrets in service-organisation.ts, holds and purges in service-deletion.ts.
 import { BindingServiceService } from '../gen/strongroom/secrets/v1/binding_service.ts';
 import { InstanceServiceService } from '../gen/strongroom/secrets/v1/instance_service.ts';
 import { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { METADATA_LIMITS as metadata, register, type Limits, type Registration } from '../kernel/table.ts';
-import type { Scope } from './access.ts';
+import type { Guarded, Permission, Scope } from './access.ts';
 import { parseScope, requireBinding } from './binding.ts';
 import { namesExpiration } from './expiration.ts';
-import { below, on, runWith, system } from './guarded.ts';
+import { below, on, runWith, self, system } from './guarded.ts';
+import { namesPolicy } from './keep-policy.ts';
+import { parseGroups } from './listing.ts';
 import { parseGroup, parseInstance, parseSecret, parseVersion } from './names.ts';
 import { accessSecretVersion } from './rpc/access-secret-version.ts';
 import { addSecretVersion } from './rpc/add-secret-version.ts';
+import { batchAccess } from './rpc/batch-access.ts';
 import { createBinding } from './rpc/create-binding.ts';
 import { createInstance } from './rpc/create-instance.ts';
 import { createSecret } from './rpc/create-secret.ts';
@@ -28,6 +32,7 @@ import { listBindings } from './rpc/list-bindings.ts';
 import { listInstances } from './rpc/list-instances.ts';
 import { listSecretVersions } from './rpc/list-secret-versions.ts';
 import { listSecrets } from './rpc/list-secrets.ts';
+import { rollbackSecret } from './rpc/rollback-secret.ts';
 import { restoreSecretVersion } from './rpc/restore-secret-version.ts';
 import { undeleteInstance } from './rpc/undelete-instance.ts';
 import { undeleteSecret } from './rpc/undelete-secret.ts';
@@ -37,13 +42,21 @@ import { authorizationRegistration } from './service-authorization.ts';
 import { deletionRegistrations } from './service-deletion.ts';
 import { groupRegistration } from './service-groups.ts';
 import { limitRegistration } from './service-limits.ts';
+import { organisationRegistrations } from './service-organisation.ts';
 import { rotationRegistration } from './service-rotation.ts';
+import { versionRegistrations } from './service-versions.ts';
 import type { Store } from './store.ts';
 
 /** A payload of 1 MiB with names and metadata around it. */
 const payload: Limits = { requestBytes: 1024 * 1024 + 192 * 1024, deadlineMs: 10_000 };
+/** 1,000 names with their etags. */
+const batch: Limits = { requestBytes: 512 * 1024, deadlineMs: 10_000 };
 
 const inGroup = (parent: string): Scope => parseGroup(parent, 'parent');
+const inGroups = (permission: Permission, parent: string): Guarded => {
+  const scope = parseGroups(parent);
+  return 'group' in scope ? on(permission, parent, () => scope) : below(permission, parent, scope);
+};
 const inScope = (scope: string): Scope => parseScope(scope, 'scope');
 
 export const registrations = (store: Store): Registration[] => {
@@ -103,7 +116,7 @@ export const registrations = (store: Store): Registration[] => {
     register(SecretServiceService, {
       createSecret: {
         action: 'secrets.secret.create',
-        resource: (r) => on('write', r.parent, inGroup),
+        resource: (r) => on(r.secret?.keepPolicy ? 'manage' : 'write', r.parent, inGroup),
         audit: 'write',
         facts: ['version', 'expireTime'],
         data: true,
@@ -120,7 +133,7 @@ export const registrations = (store: Store): Registration[] => {
       },
       listSecrets: {
         action: 'secrets.secret.list',
-        resource: (r) => on('read', r.parent, inGroup),
+        resource: (r) => inGroups('read', r.parent),
         audit: 'read',
         facts: [],
         limits: metadata,
@@ -128,8 +141,9 @@ export const registrations = (store: Store): Registration[] => {
       },
       updateSecret: {
         action: 'secrets.secret.update',
-        // What erases it takes the right to delete it.
-        resource: (r) => on(namesExpiration(r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
+        // What destroys takes the right to delete.
+        resource: (r) =>
+          on(namesExpiration(r.updateMask) || namesPolicy(r.updateMask) ? 'manage' : 'write', r.secret?.name ?? '', parseSecret),
         audit: 'write',
         facts: ['fields', 'expireTime'],
         limits: metadata,
@@ -153,12 +167,21 @@ export const registrations = (store: Store): Registration[] => {
       },
       addSecretVersion: {
         action: 'secrets.version.create',
-        resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent')),
+        resource: (r) => on('write', r.parent, (name) => parseSecret(name, 'parent'), r.onlyIfChanged ? 'access' : undefined),
         audit: 'write',
-        facts: ['version', 'expireTime'],
+        facts: ['version', 'expireTime', 'unchanged'],
         data: true,
         limits: payload,
         handler: run(addSecretVersion),
+      },
+      rollbackSecret: {
+        action: 'secrets.secret.rollback',
+        resource: (r) => on('write', r.name, parseSecret),
+        audit: 'write',
+        facts: ['version', 'copiedFrom'],
+        data: true,
+        limits: metadata,
+        handler: run(rollbackSecret),
       },
       getSecretVersion: {
         action: 'secrets.version.read',
@@ -215,10 +238,20 @@ export const registrations = (store: Store): Registration[] => {
         action: 'secrets.version.access',
         resource: (r) => on('access', r.name, parseVersion),
         audit: 'read',
-        facts: ['version'],
+        facts: ['version', 'notModified'],
         data: true,
         limits: metadata,
         handler: run(accessSecretVersion),
+      },
+      // The handler asks for the right to each.
+      batchAccess: {
+        action: 'secrets.version.access',
+        resource: () => self('secrets'),
+        audit: 'read',
+        facts: ['version', 'notModified'],
+        data: true,
+        limits: batch,
+        handler: run(batchAccess),
       },
     }),
     register(BindingServiceService, {
@@ -247,6 +280,8 @@ export const registrations = (store: Store): Registration[] => {
         handler: run(deleteBinding),
       },
     }),
+    ...versionRegistrations(store),
+    ...organisationRegistrations(store),
     authorizationRegistration(store),
     limitRegistration(store),
     ...deletionRegistrations(store),

@@ -8,6 +8,7 @@ import type { Db } from '../kernel/db.ts';
 import type { Relay } from '../kernel/outbox.ts';
 import type { PageTokens } from '../kernel/page.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
+import type { Accesses } from './accesses.ts';
 import type { Authorization } from './authorize.ts';
 import type { Envelope } from './envelope.ts';
 import type { RetentionLimits } from './fields.ts';
@@ -17,6 +18,7 @@ import type { Limits } from './limits.ts';
 import type { ScopeRetention } from './scope-retention.ts';
 import type { PurgeRow } from './sql/purges.ts';
 import type { GroupKey, RekeyRow } from './sql/rekeys.ts';
+import type { Watchers } from './watchers.ts';
 
 export interface Store {
   readonly db: Db;
@@ -25,6 +27,7 @@ export interface Store {
   readonly scopeKeys: ClientOf<typeof ScopeServiceService>;
   readonly envelope: Envelope;
   readonly auditor: Auditor;
+  readonly decide: Authorization['decide'];
   readonly relay: Relay;
   readonly pages: PageTokens;
   readonly retention: RetentionLimits;
@@ -33,6 +36,8 @@ export interface Store {
   readonly lookAtPurge: (uid: string, deadline: number) => Promise<PurgeRow | undefined>;
   /** The latest rekey of a group, likewise. */
   readonly lookAtRekey: (group: GroupKey, deadline: number) => Promise<RekeyRow | undefined>;
+  readonly accesses: Accesses;
+  readonly watchers: Watchers;
   /** What replaces keys of groups, to be told that there is one to replace. */
   readonly rekeys: { kick(): void };
   /** How long the old key of a group is kept after a rekey, unless a request says otherwise. */

@@ -1,11 +1,12 @@
-// Takes away what nobody needs any more: keys whose create was interrupted, and replies to requests of yesterday.
+// Takes away what nobody needs any more: keys whose create was interrupted, replies to requests of yesterday, and changes that were told.
 import { AppError } from '../kernel/errors.ts';
 import { newUid } from '../kernel/uid.ts';
-import { lockAbandoned, removeAbandoned, removeOldReplies } from './sql/leftovers.ts';
+import { lockAbandoned, removeAbandoned, removeOldChanges, removeOldReplies } from './sql/leftovers.ts';
 import type { Worker } from './worker.ts';
 
 const CALL_MS = 5_000;
 const REPLIES = 1_000;
+const CHANGES = 10_000;
 
 const destroy = async ({ scopes, keys }: Worker, name: string): Promise<void> => {
   const correlationId = newUid();
@@ -31,6 +32,7 @@ const removeOne = (worker: Worker): Promise<string | undefined> =>
 
 export const removeLeftovers = async (worker: Worker): Promise<void> => {
   await worker.db.transaction((tx) => removeOldReplies(tx, REPLIES));
+  await worker.db.transaction((tx) => removeOldChanges(tx, CHANGES));
   for (let name = await removeOne(worker); name !== undefined; name = await removeOne(worker)) {
     worker.log.warn({ resource: name }, 'a create was interrupted; the key that it had made is destroyed');
   }

@@ -15,9 +15,11 @@ import { AUTHORIZATION_CALLS } from './authorization-calls.ts';
 import { DELETION_CALLS, first, makeDeletionTargets, type DeletionTargets } from './deletion-calls.ts';
 import { IMPORT_CALLS, makeImportTargets, type ImportTargets } from './import-calls.ts';
 import { KEY_CALLS, makeKeyTargets, type KeyTargets } from './key-calls.ts';
+import { makeOrganisationTargets, ORGANISATION_CALLS, type OrganisationTargets } from './organisation-calls.ts';
 import { REGISTRATION_CALLS } from './registration-calls.ts';
+import { prepareVersions, VERSION_CALLS } from './version-calls.ts';
 
-export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets {
+export interface Targets extends Tenant, DeletionTargets, KeyTargets, ImportTargets, OrganisationTargets {
   secret: string;
   scope: string;
   context: DekContext;
@@ -61,6 +63,7 @@ export const makeTargets = async (
   const generator = Generator.fromPartial({ value: { $case: 'data', value: {} } });
   const generated = Secret.fromPartial({ rotation: { generator } });
   await app.secrets.createSecret({ parent: group, secretId: 'generated', secret: generated, generate: generator, ...fresh() });
+  await prepareVersions(app, secret);
   const [doomedGroup, deletedGroup] = [await newGroup('doomed'), await newGroup('deleted')];
   const rekeyed = await newGroup('rekeyed');
   await operator.groups.rotateSecretGroupKey({ name: rekeyed, ...fresh() });
@@ -81,6 +84,7 @@ export const makeTargets = async (
   return {
     ...tenant,
     ...(await makeDeletionTargets(operator, instance, group)),
+    ...(await makeOrganisationTargets(operator, group)),
     ...keyTargets,
     ...(await makeImportTargets(operator, keyTargets.ring)),
     secret,
@@ -118,8 +122,10 @@ const event = (): Event =>
 /** By service and method. */
 export const CALLS: Readonly<Record<string, MakeCall>> = {
   ...DELETION_CALLS,
+  ...VERSION_CALLS,
   ...KEY_CALLS,
   ...REGISTRATION_CALLS,
+  ...ORGANISATION_CALLS,
   ...IMPORT_CALLS,
   ...AUTHORIZATION_CALLS,
   'InstanceService/CreateInstance': (as, _, o) => as.instances.createInstance({ instanceId: newId('m'), ...fresh() }, o),

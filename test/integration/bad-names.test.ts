@@ -46,7 +46,7 @@ const BAD_IDS = [
   long,
   'x'.repeat(5_000),
 ];
-const BAD_VERSIONS = ['', '0', '01', '-1', '+1', '1.0', '1e1', 'LATEST', 'newest', '1000000000', '99999999999999999999', '1\n', '٣'];
+const BAD_VERSIONS = ['', '0', '01', '-1', '+1', '1.0', '1e1', 'LATEST', 'new_est', '1000000000', '99999999999999999999', '1\n', '٣'];
 const of = (shape: string, ids: readonly string[] = BAD_IDS): string[] => ids.map((id) => shape.replace('*', id));
 
 const NAMES: Readonly<Record<string, string[]>> = {
@@ -78,12 +78,19 @@ const CALLS: Readonly<Record<keyof typeof NAMES, Readonly<Record<string, Call>>>
     GetSecret: (name, o) => caller.secrets.getSecret({ name }, o),
     UpdateSecret: (name, o) => caller.secrets.updateSecret({ secret: Secret.fromPartial({ name }), ...fresh() }, o),
     AddSecretVersion: (parent, o) => caller.secrets.addSecretVersion({ parent, payload: text('v'), ...fresh() }, o),
+    RollbackSecret: (name, o) => caller.secrets.rollbackSecret({ name, version: 1, ...fresh() }, o),
+    SetVersionAlias: (name, o) => caller.aliases.setVersionAlias({ name, alias: 'a', version: 1, ...fresh() }, o),
+    DeleteVersionAlias: (name, o) => caller.aliases.deleteVersionAlias({ name, alias: 'a', ...fresh() }, o),
     ListSecretVersions: (parent, o) => caller.secrets.listSecretVersions({ parent }, o),
   },
   version: {
     AccessSecretVersion: (name, o) => caller.access.accessSecretVersion({ name }, o),
     GetSecretVersion: (name, o) => caller.secrets.getSecretVersion({ name }, o),
     DisableSecretVersion: (name, o) => caller.secrets.disableSecretVersion({ name, ...fresh() }, o),
+    CreateSecretLock: (parent, o) => caller.locks.createSecretLock({ parent, lockId: 'a', ...fresh() }, o),
+    ListSecretLocks: (parent, o) => caller.locks.listSecretLocks({ parent }, o),
+    DeleteSecretLock: (name, o) => caller.locks.deleteSecretLock({ name: `${name}/locks/a`, ...fresh() }, o),
+    DeleteSecretLocks: (parent, o) => caller.locks.deleteSecretLocks({ parent, lockIdPattern: '*', ...fresh() }, o),
     DestroySecretVersion: (name, o) => caller.secrets.destroySecretVersion({ name, ...fresh() }, o),
   },
   purge: { GetPurge: (name, o) => caller.purges.getPurge({ name }, o) },

@@ -59,6 +59,9 @@ describe('a stale etag', () => {
       (o) => caller.secrets.updateSecret({ secret: Secret.fromPartial({ name: secret, description: 'x', ...guarded }), ...fresh() }, o),
     ],
     ['DeleteSecret', (o) => caller.secrets.deleteSecret({ name: secret, ...guarded, ...fresh() }, o)],
+    ['RollbackSecret', (o) => caller.secrets.rollbackSecret({ name: secret, version: 1, ...guarded, ...fresh() }, o)],
+    ['SetVersionAlias', (o) => caller.aliases.setVersionAlias({ name: secret, alias: 'stable', version: 1, ...guarded, ...fresh() }, o)],
+    ['DeleteVersionAlias', (o) => caller.aliases.deleteVersionAlias({ name: secret, alias: 'stable', ...guarded, ...fresh() }, o)],
     ['AddSecretVersion', (o) => caller.secrets.addSecretVersion({ parent: secret, payload: text('w'), ...guarded, ...fresh() }, o)],
     ['EnableSecretVersion', (o) => caller.secrets.enableSecretVersion({ name: version(), ...guarded, ...fresh() }, o)],
     ['DisableSecretVersion', (o) => caller.secrets.disableSecretVersion({ name: version(), ...guarded, ...fresh() }, o)],
@@ -130,6 +133,7 @@ describe('what a caller has no binding for', () => {
     ['a group', () => tenant.group, (name, o) => app2.groups.getSecretGroup({ name }, o)],
     ['a secret', () => secret, (name, o) => app2.secrets.getSecret({ name }, o)],
     ['a payload', () => version(), (name, o) => app2.access.accessSecretVersion({ name }, o)],
+    ['a payload by an alias', () => `${secret}/versions/stable`, (name, o) => app2.access.accessSecretVersion({ name }, o)],
     ['a secret to delete', () => secret, (name, o) => app2.secrets.deleteSecret({ name, ...fresh() }, o)],
     [
       'a group to write to',

@@ -134,7 +134,7 @@ describe('a hold', () => {
   it('is one of several: the last one counts, whatever the order', async () => {
     const tree = await newTree();
     const all = [await newHold(tree.instance, 'a'), await newHold(tree.group, 'b'), await newHold(tree.at.secret.name, 'c', DELETE)];
-    // A lock forbids the delete; it comes after.
+    // This one forbids the delete; it comes after.
     await lift(all[2]!.name);
     await remove('group', tree.group);
     all[2] = await newHold(tree.at.secret.name, 'c');
@@ -193,7 +193,7 @@ describe('a hold comes late', () => {
   });
 });
 
-describe('a lock', () => {
+describe('a hold against the delete', () => {
   for (const locked of LEVELS)
     it(`on the ${locked} forbids the delete of it, of what is above and of what is below; the rest goes on`, async () => {
       const tree = await newTree(3_600);

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => [operator, auditor].forEach((clients) => clients[Symbol.dispose]()));
 
-const { instances, groups, secrets, rotations, bindings, holds, purges } = operator;
+const { instances, groups, secrets, rotations, aliases, locks, bindings, holds, moves, purges } = operator;
 const newGroup = async () => (await groups.createSecretGroup({ parent: tenant.instance, secretGroupId: newId('g'), ...fresh() })).name;
 const newSecret = async () =>
   (await secrets.createSecret({ parent: tenant.group, secretId: newId('s'), payload: text('v'), ...fresh() })).name;
@@ -97,6 +97,10 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     const parent = await newSecret();
     return (once, o) => secrets.addSecretVersion({ parent, payload: text('next'), ...once }, o);
   },
+  'SecretService/RollbackSecret': async () => {
+    const name = await newSecret();
+    return (once, o) => secrets.rollbackSecret({ name, version: 1, ...once }, o);
+  },
   'SecretService/EnableSecretVersion': async () => {
     const name = `${await newSecret()}/versions/1`;
     await secrets.disableSecretVersion({ name, ...fresh() });
@@ -127,6 +131,32 @@ const MUTATIONS: Readonly<Record<string, () => Promise<Repeat>>> = {
     const name = `${await newSecret()}/versions/1`;
     const expiration: VersionExpiration = { at: { $case: 'ttl', value: { seconds: 86_400n, nanos: 0 } } };
     return (once, o) => rotations.setSecretVersionExpiration({ name, expiration, ...once }, o);
+  },
+  'SecretVersionAliasService/SetVersionAlias': async () => {
+    const name = await newSecret();
+    return (once, o) => aliases.setVersionAlias({ name, alias: 'stable', version: 1, expectedVersion: 0, ...once }, o);
+  },
+  'SecretVersionAliasService/DeleteVersionAlias': async () => {
+    const name = await newSecret();
+    await aliases.setVersionAlias({ name, alias: 'stable', version: 1, ...fresh() });
+    return (once, o) => aliases.deleteVersionAlias({ name, alias: 'stable', ...once }, o);
+  },
+  'SecretLockService/CreateSecretLock': async () => {
+    const parent = `${await newSecret()}/versions/latest`;
+    return (once, o) => locks.createSecretLock({ parent, lockId: 'app', ...once }, o);
+  },
+  'SecretLockService/DeleteSecretLock': async () => {
+    const { name } = await locks.createSecretLock({ parent: `${await newSecret()}/versions/1`, lockId: 'app', ...fresh() });
+    return (once, o) => locks.deleteSecretLock({ name, ...once }, o);
+  },
+  'SecretLockService/DeleteSecretLocks': async () => {
+    const parent = await newSecret();
+    await locks.createSecretLock({ parent: `${parent}/versions/1`, lockId: 'app', ...fresh() });
+    return (once, o) => locks.deleteSecretLocks({ parent, lockIdPattern: '*', ...once }, o);
+  },
+  'SecretMoveService/MoveSecret': async () => {
+    const [name, destinationParent] = [await newSecret(), await newGroup()];
+    return (once, o) => moves.moveSecret({ name, destinationParent, ...once }, o);
   },
   'HoldService/CreateHold': async () => {
     const parent = await newSecret();
@@ -181,6 +211,15 @@ describe('a change that is asked for again under its request id', () => {
     expect(
       told.filter(({ outcome, attributes }) => outcome === SUCCESS && attributes.get('replay') === 'true').length,
     ).toBeGreaterThanOrEqual(5);
+  });
+
+  it('a hundred times at once has one effect, and a hundred equal answers', async () => {
+    const [parent, once] = [await newSecret(), fresh()];
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => secrets.addSecretVersion({ parent, payload: text('next'), ...once }, { timeoutMs: 20_000 })),
+    );
+    expect(new Set(answers.map(({ name }) => name))).toEqual(new Set([`${parent}/versions/2`]));
+    expect((await secrets.listSecretVersions({ parent })).secretVersions).toHaveLength(2);
   });
 
   it('that was refused is tried again: a refusal is not kept', async () => {

@@ -48,8 +48,10 @@ const useSecrets = async (): Promise<{ uid: string; name: string }> => {
   const { name, uid } = await app!.secrets.createSecret(request);
   await app!.secrets.createSecret(request);
   await app!.secrets.addSecretVersion({ parent: name, payload: text(b), ...fresh() });
+  await app!.secrets.rollbackSecret({ name, version: 1, ...fresh() });
+  await app!.secrets.addSecretVersion({ parent: name, payload: text(a), onlyIfChanged: true, ...fresh() });
   for (const value of bytes) await app!.secrets.addSecretVersion({ parent: name, payload: data(value), ...fresh() });
-  for (const version of ['1', '2', '3', 'latest', 'previous'])
+  for (const version of ['1', '2', '3', '4', 'latest', 'previous'])
     await app!.access.accessSecretVersion({ name: `${name}/versions/${version}` });
   await refusalOf(app!.secrets.createSecret({ ...request, payload: text(c) }));
   await refusalOf(app!.secrets.addSecretVersion({ parent: name, payload: { ...text(c), crc32c: 1n }, ...fresh() }));

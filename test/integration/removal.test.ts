@@ -19,8 +19,8 @@ const MANY = 20_000;
 const BATCH = 100;
 /** From here on secrets have no versions, but for the last, which has many. */
 const BARE = 's-019500';
-/** A batch from the start reads fewer; one that reads all that is before it, more than a hundred. */
-const FEW = 60;
+/** A batch from the start reads fewer; one that reads all that is before it, about two hundred. */
+const FEW = 100;
 const [INSTANCE, GROUP, SECRET] = [
   '00000000-0000-7000-8000-000000000001',
   '00000000-0000-7000-8000-000000000002',

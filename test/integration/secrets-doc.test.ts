@@ -6,7 +6,7 @@ describe('docs/secrets.md', () => {
   let ran: Ran;
   let shown: string;
   beforeAll(() => {
-    ran = runBlocks(inject('stack'), blocksOf('docs/secrets.md', '', '## Who may do what'));
+    ran = runBlocks(inject('stack'), blocksOf('docs/secrets.md', '', '## Versions'));
     expect(ran.status, ran.stderr).toBe(0);
     shown = ran.stdout;
   }, 120_000);

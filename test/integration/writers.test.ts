@@ -31,10 +31,10 @@ const insist = async <T>(call: () => Promise<T>): Promise<T> => {
     }
   }
 };
-/** Twenty of them at once: what each has got, or the reason why it was refused. */
-const twenty = (call: (as: Clients, i: number, once: { requestId: string }) => Promise<string>): Promise<string[]> =>
+/** Twenty of them at once, or more: what each has got, or the reason why it was refused. */
+const twenty = (call: (as: Clients, i: number, once: { requestId: string }) => Promise<string>, count = 20): Promise<string[]> =>
   Promise.all(
-    Array.from({ length: 20 }, (_, i) => {
+    Array.from({ length: count }, (_, i) => {
       const once = fresh();
       return insist(() => call(writers[i % writers.length]!, i, once)).catch((error: ServiceError) => decodeRefusal(error).reason);
     }),
@@ -66,27 +66,6 @@ describe('twenty writers at once', () => {
     expect(conflicts, 'the service settles most of this by itself').toBeLessThan(20);
   });
 
-  it('of whom all have read the same state: one wins, and the others are told to read again', async () => {
-    const { name: parent, etag } = await newSecret();
-    const outcomes = await twenty(
-      async (as, i, once) => (await as.secrets.addSecretVersion({ parent, payload: text(`value of ${i}`), etag, ...once })).name,
-    );
-    expect(outcomes.toSorted()).toEqual([...Array<string>(19).fill('ETAG_MISMATCH'), `${parent}/versions/2`]);
-    expect((await writers[0]!.secrets.listSecretVersions({ parent })).secretVersions).toHaveLength(2);
-  });
-
-  it('of metadata that all have read: one wins, and its change is what is there', async () => {
-    const secret = await newSecret();
-    const outcomes = await twenty(async (as, i, once) => {
-      const changed = Secret.fromPartial({ ...secret, description: `by ${i}` });
-      return (await as.secrets.updateSecret({ secret: changed, updateMask: ['description'], ...once })).description;
-    });
-    const won = outcomes.filter((outcome) => outcome.startsWith('by '));
-    expect(won).toHaveLength(1);
-    expect(outcomes.filter((outcome) => outcome === 'ETAG_MISMATCH')).toHaveLength(19);
-    expect((await writers[0]!.secrets.getSecret({ name: secret.name })).description).toBe(won[0]);
-  });
-
   it('of one name: one makes it, and its value is what is there', async () => {
     const secretId = newId('s');
     const outcomes = await twenty(async (as, i, once) => {
@@ -98,6 +77,73 @@ describe('twenty writers at once', () => {
     expect(outcomes.filter((outcome) => outcome === 'ALREADY_EXISTS')).toHaveLength(19);
     const { payload } = await writers[0]!.access.accessSecretVersion({ name: `${tenant.group}/secrets/${secretId}/versions/latest` });
     expect(payload).toEqual(text(won[0]!));
+  });
+});
+
+describe('fifty writers who have all read the same state', () => {
+  type Write = (as: Clients, i: number, once: { requestId: string }, read: Secret) => Promise<unknown>;
+  const version = ({ name }: Secret) => `${name}/versions/1`;
+  const etagOf = async (name: string) => (await writers[0]!.secrets.getSecretVersion({ name })).etag;
+  let versionEtag = '';
+
+  it.each<[string, Write]>([
+    [
+      'add a version',
+      (as, i, once, { name: parent, etag }) => as.secrets.addSecretVersion({ parent, payload: text(`${i}`), etag, ...once }),
+    ],
+    [
+      'add the version after the one they know',
+      (as, i, once, { name: parent, latestVersion: expectedLatestVersion }) =>
+        as.secrets.addSecretVersion({ parent, payload: text(`${i}`), expectedLatestVersion, ...once }),
+    ],
+    [
+      'update',
+      (as, i, once, secret) =>
+        as.secrets.updateSecret({
+          secret: Secret.fromPartial({ ...secret, description: `by ${i}` }),
+          updateMask: ['description'],
+          ...once,
+        }),
+    ],
+    ['set an alias', (as, i, once, { name, etag }) => as.aliases.setVersionAlias({ name, alias: `by-${i}`, version: 1, etag, ...once })],
+    [
+      'set an alias that is not there',
+      (as, _, once, { name }) => as.aliases.setVersionAlias({ name, alias: 'new', version: 1, expectedVersion: 0, ...once }),
+    ],
+    ['disable a version', (as, _, once, secret) => as.secrets.disableSecretVersion({ name: version(secret), etag: versionEtag, ...once })],
+    ['enable it', (as, _, once, secret) => as.secrets.enableSecretVersion({ name: version(secret), etag: versionEtag, ...once })],
+    ['destroy it', (_, __, once, secret) => operator.secrets.destroySecretVersion({ name: version(secret), etag: versionEtag, ...once })],
+  ])('and %s: one does, and the others are told to read again', async (what, write) => {
+    const { name } = await newSecret();
+    if (what === 'enable it') await writers[0]!.secrets.disableSecretVersion({ name: `${name}/versions/1`, ...fresh() });
+    versionEtag = await etagOf(`${name}/versions/1`);
+    const read = await writers[0]!.secrets.getSecret({ name });
+    const outcomes = await twenty(async (as, i, once) => write(as, i, once, read).then(() => 'done'), 50);
+    expect(outcomes.toSorted()).toEqual([...Array<string>(49).fill('ETAG_MISMATCH'), 'done']);
+  });
+
+  it('who all want to write the first version of a secret: one does', async () => {
+    const { name: parent } = await writers[0]!.secrets.createSecret({ parent: tenant.group, secretId: newId('s'), ...fresh() });
+    const outcomes = await twenty(
+      async (as, i, once) => (await as.secrets.addSecretVersion({ parent, payload: text(`${i}`), expectedLatestVersion: 0, ...once })).name,
+      50,
+    );
+    expect(outcomes.toSorted()).toEqual([...Array<string>(49).fill('ETAG_MISMATCH'), `${parent}/versions/1`]);
+  });
+
+  it('and write on, round after round: of each state one new version is made, and every acknowledged value is there', async () => {
+    const { name: parent } = await newSecret();
+    for (let round = 0; round < 5; round++) {
+      const { etag, latestVersion } = await writers[0]!.secrets.getSecret({ name: parent });
+      const outcomes = await twenty(
+        async (as, i, once) => (await as.secrets.addSecretVersion({ parent, payload: text(`${round} of ${i}`), etag, ...once })).name,
+        50,
+      );
+      const [won, ...others] = outcomes.map((name, i) => ({ name, i })).filter(({ name }) => name !== 'ETAG_MISMATCH');
+      expect([won?.name, others]).toEqual([`${parent}/versions/${latestVersion + 1}`, []]);
+      const { payload } = await writers[0]!.access.accessSecretVersion({ name: won!.name });
+      expect(payload).toEqual(text(`${round} of ${won!.i}`));
+    }
   });
 });
 

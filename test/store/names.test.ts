@@ -32,7 +32,7 @@ describe('resource names', () => {
     expect(instanceName(parseInstance(instance))).toBe(instance);
     expect(groupName(parseGroup(group))).toBe(group);
     expect(secretName(parseSecret(secret))).toBe(secret);
-    for (const version of ['1', '42', '999999999', 'latest', 'previous']) {
+    for (const version of ['1', '42', '999999999', 'latest', 'previous', id]) {
       const path = parseVersion(`${secret}/versions/${version}`);
       expect(versionName(path, path.version)).toBe(`${secret}/versions/${version}`);
     }
@@ -99,7 +99,7 @@ describe('resource names', () => {
     }
   });
 
-  it.each(['0', '01', '-1', '1.0', '1e3', '0x1', '1000000000', 'Latest', 'newest', '', ' 1', '1 '])(
+  it.each(['0', '01', '-1', '1.0', '1e3', '0x1', '1000000000', 'Latest', 'sta_ble', '', ' 1', '1 '])(
     'are refused with the version %j',
     (version) => {
       refuses(() => parseVersion(`instances/i/groups/g/secrets/s/versions/${version}`), 'name');

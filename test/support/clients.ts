@@ -27,8 +27,12 @@ import { LimitServiceService } from '../../src/gen/strongroom/secrets/v1/limit_s
 import { PurgeServiceService } from '../../src/gen/strongroom/secrets/v1/purge_service.ts';
 import { SecretAccessServiceService } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { SecretGroupServiceService } from '../../src/gen/strongroom/secrets/v1/secret_group_service.ts';
+import { SecretMoveServiceService } from '../../src/gen/strongroom/secrets/v1/secret_move_service.ts';
 import { SecretRotationServiceService } from '../../src/gen/strongroom/secrets/v1/secret_rotation_service.ts';
+import { SecretLockServiceService } from '../../src/gen/strongroom/secrets/v1/secret_lock_service.ts';
+import { SecretVersionAliasServiceService } from '../../src/gen/strongroom/secrets/v1/secret_version_alias_service.ts';
 import { SecretServiceService } from '../../src/gen/strongroom/secrets/v1/secret_service.ts';
+import { SecretWatchServiceService } from '../../src/gen/strongroom/secrets/v1/secret_watch_service.ts';
 import type { MethodDefinition, RequestOf, ResponseOf, ServiceDefinition } from '../../src/kernel/table.ts';
 import { secureContext } from '../../src/kernel/tls.ts';
 
@@ -124,11 +128,15 @@ export const clientsOf = (stack: Stack, name: Caller | Service) => {
     secrets: unary(store, SecretServiceService),
     access: unary(store, SecretAccessServiceService),
     rotations: unary(store, SecretRotationServiceService),
+    aliases: unary(store, SecretVersionAliasServiceService),
+    locks: unary(store, SecretLockServiceService),
     bindings: unary(store, BindingServiceService),
     limits: unary(store, LimitServiceService),
     authorization: unary(store, AuthorizationServiceService),
     holds: unary(store, HoldServiceService),
     purges: unary(store, PurgeServiceService),
+    moves: unary(store, SecretMoveServiceService),
+    watchSecrets: stream(store, SecretWatchServiceService.watchSecrets),
     watchPurge: stream(store, PurgeServiceService.watchPurge),
     watchGroupRotation: stream(store, SecretGroupServiceService.watchSecretGroupKeyRotation),
     keys: unary(keys, KeyServiceService),

@@ -6,7 +6,13 @@ const option = (name: string): string[] => {
   const at = args.indexOf(name);
   return at < 0 ? [] : args.splice(at, 2).slice(1);
 };
-const [[cacert = ''], [cert = ''], [key = ''], data] = [option('-cacert'), option('-cert'), option('-key'), option('-d')];
+const [[cacert = ''], [cert = ''], [key = ''], [maxTime], data] = [
+  option('-cacert'),
+  option('-cert'),
+  option('-key'),
+  option('-max-time'),
+  option('-d'),
+];
 const [address = '', verb = '', symbol] = args;
 
 const what =
@@ -20,6 +26,7 @@ const { status, stdout, stderr } = spawnSync(
   ['curl', '--protocol', 'grpc', '--cacert', cacert, '--cert', cert, '--key', key, ...what],
   {
     encoding: 'utf8',
+    ...(maxTime === undefined ? {} : { timeout: Number(maxTime) * 1_000 }),
   },
 );
 process.stdout.write(

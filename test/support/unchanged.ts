@@ -15,6 +15,7 @@ const TABLES: Readonly<Record<'store' | 'keys', Readonly<Record<string, string>>
     groups: 'select * from secret_groups where instance_uid = $1',
     secrets: 'select * from secrets where instance_uid = $1',
     versions: 'select * from secret_versions where instance_uid = $1',
+    locks: 'select * from version_locks where instance_uid = $1',
     purges: 'select * from purges where instance_uid = $1',
     bindings: `select b.* from bindings b, instances i where i.instance_uid = $1
       and (b.scope = 'instances/' || i.instance_id or starts_with(b.scope, 'instances/' || i.instance_id || '/'))`,

@@ -1,20 +1,37 @@
 import { AddSecretVersionRequest, SecretVersion } from '../../gen/strongroom/secrets/v1/secret_service.ts';
-import { invalid } from '../../kernel/errors.ts';
+import { etagMismatch, invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkVersionExpiration, expiryFact } from '../expiration.ts';
 import { generate } from '../generate.ts';
-import { untilInTime } from '../key-version.ts';
-import { loadActiveSecret } from '../load.ts';
+import { Overtaken, untilInTime } from '../key-version.ts';
+import { loadActiveSecret, loadVersion } from '../load.ts';
 import { toVersion } from '../messages.ts';
 import { mutate } from '../mutation.ts';
-import { parseSecret, versionName } from '../names.ts';
+import { parseSecret, versionName, type SecretPath } from '../names.ts';
 import { prepareVersion, storeVersion, type Prepared } from '../new-version.ts';
 import { parsePayload } from '../payload.ts';
 import { assertRoom, assertRoomForVersion } from '../room.ts';
-import { lockSecret } from '../sql/secrets.ts';
+import { lockSecret, type SecretRow } from '../sql/secrets.ts';
 import { checkEtag } from '../../kernel/etag.ts';
+import type { Queryable } from '../../kernel/db.ts';
 import type { Store } from '../store.ts';
+import { isNewest } from '../stored-value.ts';
 import { parseGenerator } from '../types/types.ts';
+
+const load = async (db: Queryable, path: SecretPath, request: AddSecretVersionRequest, select?: typeof lockSecret): Promise<SecretRow> => {
+  const row = await loadActiveSecret(db, path, select);
+  const { parent, etag, expectedLatestVersion: expected } = request;
+  checkEtag(parent, etag, row.secret_uid, row.revision);
+  if (expected !== undefined && expected !== row.latest_version) throw etagMismatch(`latest version of ${parent}`);
+  return row;
+};
+
+/** The newest version, which was found to have the value already, if that can still be said. */
+const loadNewest = async (tx: Queryable, path: SecretPath, row: SecretRow, version: number) => {
+  const newest = row.latest_version === version ? await loadVersion(tx, { ...path, version }, row) : undefined;
+  if (newest?.state !== 'ENABLED') throw new Overtaken('others were changing versions of this secret');
+  return newest;
+};
 
 /**
  * The version's number is bound into its ciphertext, so it is sealed for the number that is next now; if another writer
@@ -22,9 +39,12 @@ import { parseGenerator } from '../types/types.ts';
  */
 export const addSecretVersion = async (store: Store, request: AddSecretVersionRequest, call: Call): Promise<SecretVersion> => {
   const path = parseSecret(request.parent, 'parent');
-  const { payload, generate: generator } = request;
+  const { payload, generate: generator, onlyIfChanged } = request;
   if (!payload === !generator) throw invalid('payload', 'is required, or generate in its place');
-  let prepared: Prepared;
+  if (generator && onlyIfChanged) throw invalid('only_if_changed', 'is for a payload; what is generated is always another');
+  /** Undefined: the newest version, this one, has the value already. */
+  let prepared: Prepared | undefined;
+  let newest = 0;
 
   const attempt = () =>
     mutate(store, call, {
@@ -36,11 +56,13 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
         const given = payload && parsePayload(payload, now);
         const expireTime = checkVersionExpiration(request.expiration, 'expiration', now, given?.details);
         const [row] = await Promise.all([
-          loadActiveSecret(store.db.read, path),
+          load(store.db.read, path, request),
           assertRoom(store, path, { bytes: given?.bytes.length ?? 1, secrets: 0 }),
         ]);
+        newest = row.latest_version;
+        prepared = undefined;
+        if (onlyIfChanged && given && (await isNewest(store, row, given, call))) return;
         await assertRoomForVersion(store, path, row);
-        checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
         const made = generator && (await generate(store, row, parseGenerator(row.type, generator, 'generate'), call));
         try {
           prepared = await prepareVersion(store.envelope, row, (given ?? made)!, expireTime, call);
@@ -49,17 +71,12 @@ export const addSecretVersion = async (store: Store, request: AddSecretVersionRe
         }
       },
       change: async (tx) => {
-        const row = await loadActiveSecret(tx, path, lockSecret);
-        checkEtag(request.parent, request.etag, row.secret_uid, row.revision);
-        const { instance_uid: instanceUid } = row;
-        const { version } = prepared;
-        const inserted = await storeVersion(tx, row, prepared);
-        call.annotate({
-          resource: versionName(path, version),
-          instanceUid,
-          attributes: { version: String(version), ...expiryFact(prepared.expireTime) },
-        });
-        return toVersion(row, inserted);
+        const row = await load(tx, path, request, lockSecret);
+        const kept = prepared ? await storeVersion(tx, row, prepared) : await loadNewest(tx, path, row, newest);
+        const { version } = kept;
+        const attributes = { version: String(version), ...(prepared ? expiryFact(prepared.expireTime) : { unchanged: 'true' }) };
+        call.annotate({ resource: versionName(path, version), instanceUid: row.instance_uid, attributes });
+        return toVersion({ ...row, latest_version: version }, kept);
       },
     });
 

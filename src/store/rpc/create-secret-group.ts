@@ -2,6 +2,7 @@ import { CreateSecretGroupRequest, SecretGroup } from '../../gen/strongroom/secr
 import type { Call } from '../../kernel/table.ts';
 import { checkLabels, checkText } from '../../kernel/fields.ts';
 import { newUid } from '../../kernel/uid.ts';
+import { parseKeepPolicy } from '../keep-policy.ts';
 import { assertNew, exists, givenUp, loadGroup, loadInstance } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -22,6 +23,7 @@ export const createSecretGroup = async (store: Store, request: CreateSecretGroup
   const given = request.secretGroup ?? SecretGroup.create();
   const displayName = checkText(given.displayName, 'secret_group.display_name', 63);
   const labels = checkLabels(given.labels, 'secret_group.labels');
+  const keepPolicy = parseKeepPolicy(given.keepPolicy, 'secret_group.keep_policy');
   const groupUid = newUid();
   const scope = `scopes/${groupUid}`;
   let unsettled: Unsettled | undefined;
@@ -46,7 +48,7 @@ export const createSecretGroup = async (store: Store, request: CreateSecretGroup
     change: async (tx) => {
       const instance = await loadInstance(tx, parent, holdInstance);
       assertActive(request.parent, instance.state);
-      if (!(await insertGroup(tx, { instanceUid: instance.instance_uid, groupUid, groupId: path.group, displayName, labels })))
+      if (!(await insertGroup(tx, { instanceUid: instance.instance_uid, groupUid, groupId: path.group, displayName, labels, keepPolicy })))
         throw exists(name);
       if (!(await endCreate(tx, scope))) throw givenUp(name);
       unsettled = await addUnsettled(tx, instance.instance_uid, { ifHeld: true });

@@ -4,6 +4,7 @@ import type { Call } from '../../kernel/table.ts';
 import { checkExpiration, checkVersionExpiration, expiryFact } from '../expiration.ts';
 import { checkAnnotations, checkLabels, checkText } from '../../kernel/fields.ts';
 import { newUid } from '../../kernel/uid.ts';
+import { parseKeepPolicy } from '../keep-policy.ts';
 import { assertKeyInUse, untilInTime } from '../key-version.ts';
 import { assertNew, exists, loadActiveGroup, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
@@ -36,6 +37,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
   const description = checkText(given.description, 'secret.description', 1024);
   const labels = checkLabels(given.labels, 'secret.labels');
   const annotations = checkAnnotations(given.annotations, 'secret.annotations');
+  const keepPolicy = parseKeepPolicy(given.keepPolicy, 'secret.keep_policy');
   const type = parseType(given.type, 'secret.type');
   const rotation = checkRotation(given.rotation, type, store.rotationMinimumSeconds);
   const secretUid = newUid();
@@ -68,7 +70,7 @@ export const createSecret = (store: Store, request: CreateSecretRequest, call: C
         const row = await loadActiveGroup(tx, group, holdGroup);
         const { instance_uid: instanceUid, group_uid: groupUid } = row;
         if (first) assertKeyInUse(row, first.wrappedDek);
-        const facts = { description, labels, annotations, latestVersion: first ? 1 : 0, type, expireTime };
+        const facts = { description, labels, annotations, keepPolicy, latestVersion: first ? 1 : 0, type, expireTime };
         const made = await insertSecret(tx, { instanceUid, groupUid, secretUid, secretId: path.secret, ...facts });
         if (!made) throw exists(name);
         const key = { instance_uid: instanceUid, secret_uid: secretUid };

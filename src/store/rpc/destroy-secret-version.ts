@@ -1,24 +1,18 @@
 import { DestroySecretVersionRequest, type SecretVersion } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import type { Call } from '../../kernel/table.ts';
+import { destroy, destructionOf } from '../destroy.ts';
 import { assertNotHeld, placeOf } from '../hold.ts';
 import { parseNumberedVersion } from '../names.ts';
-import { schedulePurge, versionPurgeUid } from '../sql/purges.ts';
-import { destroyVersion, scheduleVersion } from '../sql/secret-versions.ts';
 import type { Store } from '../store.ts';
 import { changeVersion } from '../version-state.ts';
 
 export const destroySecretVersion = (store: Store, request: DestroySecretVersionRequest, call: Call): Promise<SecretVersion> => {
   parseNumberedVersion(request.name);
-  return changeVersion(store, call, request, DestroySecretVersionRequest, async (tx, secret, row, name) => {
-    if (row.state === 'DESTROYED' || row.state === 'DESTROY_SCHEDULED') return row;
-    const [place, after] = [placeOf(secret), secret.version_retention_seconds];
-    await assertNotHeld(tx, place, name, after === 0 ? 'purge' : 'delete');
-    if (after === 0) return destroyVersion(tx, secret, row.version);
-    const scheduled = await scheduleVersion(tx, secret, row.version, after);
-    const uid = versionPurgeUid(secret.secret_uid, row.version);
-    const purge = { ...place, uid, kind: 'VERSION', version: row.version, resource: name } as const;
-    await schedulePurge(tx, { ...purge, purgeTime: scheduled.purge_time!, deletedBy: call.principal });
-    call.annotate({ attributes: { version: String(row.version), purge: `purges/${uid}` } });
-    return scheduled;
+  return changeVersion(store, call, request, DestroySecretVersionRequest, async (tx, secret, before, name) => {
+    if (before.state === 'DESTROYED' || before.state === 'DESTROY_SCHEDULED') return before;
+    await assertNotHeld(tx, placeOf(secret), name, destructionOf(secret), before.version);
+    const { row, attributes } = await destroy(tx, secret, before.version, call.principal);
+    call.annotate({ attributes });
+    return row;
   });
 };

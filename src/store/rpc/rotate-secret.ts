@@ -42,7 +42,7 @@ export const rotateSecret = (store: Store, request: RotateSecretRequest, call: C
         recordRotated(tx, row, row.rotation_seconds && dueIn(row.rotation_seconds, Math.random()));
         const { version } = inserted;
         call.annotate({ resource: versionName(path, version), instanceUid: row.instance_uid, attributes: { version: String(version) } });
-        return toVersion(row, inserted);
+        return toVersion({ ...row, latest_version: version }, inserted);
       },
     });
   return untilInTime(attempt);

@@ -2,6 +2,7 @@ import { SecretGroup, UpdateSecretGroupRequest } from '../../gen/strongroom/secr
 import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkLabels, checkMask, checkText } from '../../kernel/fields.ts';
+import { parseKeepPolicy } from '../keep-policy.ts';
 import { loadActiveGroup, loadGroup } from '../load.ts';
 import { toGroup } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -14,10 +15,12 @@ export const updateSecretGroup = (store: Store, request: UpdateSecretGroupReques
   const given = request.secretGroup;
   if (!given) throw invalid('secret_group', 'is required');
   const path = parseGroup(given.name, 'secret_group.name');
-  const populated = { display_name: given.displayName !== '', labels: given.labels.size > 0 };
-  const fields = checkMask(request.updateMask, ['display_name', 'labels'], (field) => populated[field]);
+  const populated = { display_name: given.displayName !== '', labels: given.labels.size > 0, keep_policy: !!given.keepPolicy };
+  const fields = checkMask(request.updateMask, ['display_name', 'labels', 'keep_policy'], (field) => populated[field]);
   const displayName = checkText(given.displayName, 'secret_group.display_name', 63);
   const labels = checkLabels(given.labels, 'secret_group.labels');
+
+  const keepPolicy = parseKeepPolicy(given.keepPolicy, 'secret_group.keep_policy');
 
   return mutate(store, call, {
     request,
@@ -30,6 +33,7 @@ export const updateSecretGroup = (store: Store, request: UpdateSecretGroupReques
         ...row,
         display_name: fields.includes('display_name') ? displayName : row.display_name,
         labels: fields.includes('labels') ? labels : row.labels,
+        keep_policy: fields.includes('keep_policy') ? keepPolicy : row.keep_policy,
       });
       return toGroup(await loadGroup(tx, path));
     },

@@ -3,6 +3,7 @@ import { invalid } from '../../kernel/errors.ts';
 import type { Call } from '../../kernel/table.ts';
 import { checkAnnotations, checkLabels, checkMask, checkText } from '../../kernel/fields.ts';
 import { assertKeepsRetention, checkExpiration, namesExpiration } from '../expiration.ts';
+import { parseKeepPolicy } from '../keep-policy.ts';
 import { loadActiveSecret, loadSecret } from '../load.ts';
 import { toSecret } from '../messages.ts';
 import { mutate } from '../mutation.ts';
@@ -10,15 +11,16 @@ import { parseSecret } from '../names.ts';
 import { checkRotation, dueIn } from '../rotation-policy.ts';
 import { setSecretExpiry } from '../sql/expirations.ts';
 import { setRotation } from '../sql/rotations.ts';
+import { setKeepPolicy } from '../sql/trims.ts';
 import { lockSecret, updateSecret as update } from '../sql/secrets.ts';
 import { checkEtag } from '../../kernel/etag.ts';
 import type { Store } from '../store.ts';
 
 const BASIC = ['description', 'labels', 'annotations'] as const;
-const ALL = [...BASIC, 'expire_time', 'ttl', 'rotation'] as const;
+const ALL = [...BASIC, 'expire_time', 'ttl', 'rotation', 'keep_policy'] as const;
 type Field = (typeof ALL)[number];
 
-/** What erases and what rotates is changed by who names it, and not by who writes back what he has read. */
+/** What erases, rotates or trims is changed by who names it, and not by who writes back what he has read. */
 const fieldsOf = (mask: readonly string[] | undefined): readonly Field[] =>
   !mask || mask.length === 0 || mask.includes('*') ? BASIC : ALL;
 
@@ -33,6 +35,7 @@ export const updateSecret = (store: Store, request: UpdateSecretRequest, call: C
   const description = checkText(given.description, 'secret.description', 1024);
   const labels = checkLabels(given.labels, 'secret.labels');
   const annotations = checkAnnotations(given.annotations, 'secret.annotations');
+  const keepPolicy = parseKeepPolicy(given.keepPolicy, 'secret.keep_policy');
 
   return mutate(store, call, {
     request,
@@ -54,6 +57,7 @@ export const updateSecret = (store: Store, request: UpdateSecretRequest, call: C
         assertKeepsRetention(row.expire_time, expireTime, row.retention_seconds, 'secret.expire_time', now);
         setSecretExpiry(tx, row, expireTime);
       }
+      if (fields.includes('keep_policy')) setKeepPolicy(tx, row, keepPolicy);
       if (fields.includes('rotation')) {
         const rotation = checkRotation(given.rotation, row.type, store.rotationMinimumSeconds);
         setRotation(tx, row, rotation, rotation?.seconds ? dueIn(rotation.seconds, Math.random()) : null);

@@ -1,5 +1,6 @@
 // What has expired, as the worker erases it: from its time on it is deleted, with a purge that is due at once.
 import type { Queryable } from '../../kernel/db.ts';
+import { secretExpired, versionExpired } from './version-locks.ts';
 
 /** A secret, or one version of it. */
 export interface Expiring {
@@ -20,17 +21,24 @@ const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid
 /** What is being purged, or is below that, goes without this. */
 const KEPT = `s.instance_uid = $1 and s.secret_uid = $2 and 'PURGING' <> all(array[s.state, g.state, i.state])`;
 
-/** Locked as for any change of a secret; undefined if it is not due, or somebody has deleted it meanwhile. */
-export const lockExpired = async (tx: Queryable, { instanceUid, secretUid, version }: Expiring): Promise<Expired | undefined> => {
-  const lock = `select ${COLUMNS} as resource, s.expire_time as "expireTime", s.state = 'ACTIVE' and s.expire_time <= now() as due ${FROM}
-    where ${KEPT} for update of s for share of g, i`;
-  const [secret] = await tx.query<Expired & { due: boolean }>({ name: 'purge.lockExpired', text: lock, values: [instanceUid, secretUid] });
-  if (version === null || !secret) return secret?.due ? { ...secret, version } : undefined;
-  const text = `select expire_time as "expireTime" from secret_versions
-    where instance_uid = $1 and secret_uid = $2 and version = $3 and state in ('ENABLED', 'DISABLED') and expire_time <= now()`;
-  const values = [instanceUid, secretUid, version];
-  const [found] = await tx.query<{ expireTime: Date }>({ name: 'purge.selectExpiredVersion', text, values });
-  return found && { ...secret, ...found, version, resource: `${secret.resource}/versions/${version}` };
+/** Once the secret is locked nobody can make a lock on a version any more, and all that were made are seen. */
+const selectDue = async (tx: Queryable, { instanceUid, secretUid, version }: Expiring): Promise<{ expireTime: Date } | undefined> => {
+  const text =
+    version === null
+      ? `select s.expire_time as "expireTime" from secrets s where s.instance_uid = $1 and s.secret_uid = $2 and s.state = 'ACTIVE' and ${secretExpired('s')}`
+      : `select v.expire_time as "expireTime" from secret_versions v where v.instance_uid = $1 and v.secret_uid = $2 and v.version = $3
+          and v.state in ('ENABLED', 'DISABLED') and ${versionExpired('v')}`;
+  const values = version === null ? [instanceUid, secretUid] : [instanceUid, secretUid, version];
+  return (await tx.query<{ expireTime: Date }>({ name: `purge.selectDue${version === null ? 'Secret' : 'Version'}`, text, values }))[0];
+};
+
+/** Locked as for any change of a secret; undefined if it is not due, or somebody has deleted or locked it meanwhile. */
+export const lockExpired = async (tx: Queryable, expiring: Expiring): Promise<Expired | undefined> => {
+  const { instanceUid, secretUid, version } = expiring;
+  const text = `select ${COLUMNS} as resource ${FROM} where ${KEPT} for update of s for share of g, i`;
+  const [secret] = await tx.query<Omit<Expired, 'expireTime'>>({ name: 'purge.lockExpired', text, values: [instanceUid, secretUid] });
+  const due = secret && (await selectDue(tx, expiring));
+  return due && { ...secret, ...due, version, resource: version === null ? secret.resource : `${secret.resource}/versions/${version}` };
 };
 
 const MARK_SECRET = `update secrets set state = 'DELETED', delete_time = now(), purge_time = now(), revision = revision + 1, update_time = now()
@@ -59,10 +67,10 @@ export const addExpiryTurn = async (tx: Queryable, e: Expiring, delayMs: number,
   await tx.query({ name: 'purge.addExpiryTurn', text, values: [e.instanceUid, e.secretUid, e.version, failures, delayMs] });
 };
 
-const DUE = `(select instance_uid, secret_uid, null::int as version, expire_time from secrets
-      where expire_time <= now() and state = 'ACTIVE' order by expire_time limit $1)
-    union all (select instance_uid, secret_uid, version, expire_time from secret_versions
-      where expire_time <= now() and state in ('ENABLED', 'DISABLED') order by expire_time limit $1)`;
+const DUE = `(select instance_uid, secret_uid, null::int as version, expire_time from secrets s
+      where expire_time <= now() and state = 'ACTIVE' and ${secretExpired('s')} order by expire_time limit $1)
+    union all (select instance_uid, secret_uid, version, expire_time from secret_versions v
+      where expire_time <= now() and state in ('ENABLED', 'DISABLED') and ${versionExpired('v')} order by expire_time limit $1)`;
 
 /** Of what has been due for longest, that which has lost its job, as after a restore: each gets one. Answers how many. */
 export const addLostExpiries = async (tx: Queryable, limit: number): Promise<number> => {

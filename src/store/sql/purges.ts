@@ -79,10 +79,11 @@ export const unschedulePurge = async (tx: Queryable, uid: string): Promise<boole
   return (await tx.query<{ done: boolean }>({ name: 'store.unschedulePurge', text, values: [uid] }))[0]?.done ?? false;
 };
 
-/** Whether a resource of this name was purged: names are never used again. */
-export const isRetired = async (db: Queryable, resource: string): Promise<boolean> => {
-  const text = `select 1 as one from purges where resource = $1 and state <> 'SCHEDULED' limit 1`;
-  return (await db.query({ name: 'store.isRetired', text, values: [resource] })).length === 1;
+/** Whether this was the name of something purged, or of a secret that was moved, other than the given one: names are never used again. */
+export const isRetired = async (db: Queryable, resource: string, secretUid?: string): Promise<boolean> => {
+  const text = `select 1 as one from purges where resource = $1 and state <> 'SCHEDULED'
+    union all select 1 from moved_names where resource = $1 and secret_uid is distinct from $2::uuid limit 1`;
+  return (await db.query({ name: 'store.isRetired', text, values: [resource, secretUid] })).length === 1;
 };
 
 /** Makes it due now; false if it has begun. */

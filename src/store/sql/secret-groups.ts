@@ -1,5 +1,6 @@
 // Table `secret_groups`, always with the state of the instance above.
 import type { Queryable } from '../../kernel/db.ts';
+import type { KeepPolicy } from '../keep-policy.ts';
 import type { GroupPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
 
@@ -14,12 +15,13 @@ export interface GroupRow extends Lifecycle {
   group_id: string;
   display_name: string;
   labels: Record<string, string>;
+  keep_policy: KeepPolicy | null;
   /** Of the group's key: nothing that an older one has wrapped is taken. */
   key_version: number;
 }
 
 const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
-  coalesce(i.group_retention_seconds, i.retention_seconds) as retention_seconds, g.group_uid, g.group_id, g.state, g.display_name, g.labels, g.key_version,
+  coalesce(i.group_retention_seconds, i.retention_seconds) as retention_seconds, g.group_uid, g.group_id, g.state, g.display_name, g.labels, g.keep_policy, g.key_version,
   g.revision, g.create_time, g.update_time, g.delete_time, g.purge_time`;
 const FROM = 'from secret_groups g join instances i using (instance_uid)';
 
@@ -62,22 +64,23 @@ export interface NewGroup {
   groupId: string;
   displayName: string;
   labels: Record<string, string>;
+  keepPolicy: KeepPolicy | null;
 }
 
 /** False if the ID is taken. */
 export const insertGroup = async (tx: Queryable, g: NewGroup): Promise<boolean> => {
-  const text = `insert into secret_groups (instance_uid, group_uid, group_id, display_name, labels) values ($1, $2, $3, $4, $5)
+  const text = `insert into secret_groups (instance_uid, group_uid, group_id, display_name, labels, keep_policy) values ($1, $2, $3, $4, $5, $6)
     on conflict (instance_uid, group_id) do nothing returning group_uid`;
-  const values = [g.instanceUid, g.groupUid, g.groupId, g.displayName, g.labels];
+  const values = [g.instanceUid, g.groupUid, g.groupId, g.displayName, g.labels, g.keepPolicy];
   return (await tx.query({ name: 'store.insertGroup', text, values })).length === 1;
 };
 
 type Key = Pick<GroupRow, 'instance_uid' | 'group_uid'>;
 
-export const updateGroup = async (tx: Queryable, g: Key & Pick<GroupRow, 'display_name' | 'labels'>): Promise<void> => {
-  const text = `update secret_groups set display_name = $3, labels = $4, revision = revision + 1, update_time = now()
+export const updateGroup = async (tx: Queryable, g: Key & Pick<GroupRow, 'display_name' | 'labels' | 'keep_policy'>): Promise<void> => {
+  const text = `update secret_groups set display_name = $3, labels = $4, keep_policy = $5, revision = revision + 1, update_time = now()
     where instance_uid = $1 and group_uid = $2`;
-  await tx.query({ name: 'store.updateGroup', text, values: [g.instance_uid, g.group_uid, g.display_name, g.labels] });
+  await tx.query({ name: 'store.updateGroup', text, values: [g.instance_uid, g.group_uid, g.display_name, g.labels, g.keep_policy] });
 };
 
 export const markGroupDeleted = async (tx: Queryable, g: Key & Pick<GroupRow, 'retention_seconds'>): Promise<void> => {

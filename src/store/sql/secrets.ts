@@ -1,17 +1,22 @@
 // Table `secrets`, always with the states of the group and the instance above.
 import type { Queryable, Transaction } from '../../kernel/db.ts';
+import type { KeepPolicy } from '../keep-policy.ts';
 import type { ResourcePath, SecretPath } from '../names.ts';
 import type { Lifecycle, State } from '../state.ts';
 import type { TypeName } from '../types/types.ts';
 import { ROTATION_COLUMNS, type RotationRow } from './rotations.ts';
+import { secretExpired } from './version-locks.ts';
 
 /** What a secret is, and what becomes of its values by itself. */
 interface Nature extends RotationRow {
   type: TypeName;
   expire_time: Date | null;
   is_expired: boolean;
+  /** Numbers by alias. */
+  version_aliases: Record<string, number>;
+  keep_policy: KeepPolicy | null;
 }
-const NATURE = `s.type, s.expire_time, coalesce(s.expire_time <= now(), false) as is_expired, ${ROTATION_COLUMNS}`;
+const NATURE = `s.version_aliases, s.keep_policy, s.type, s.expire_time, ${secretExpired('s')} as is_expired, ${ROTATION_COLUMNS}`;
 
 export interface SecretRow extends Lifecycle, Nature {
   instance_uid: string;
@@ -33,13 +38,18 @@ export interface SecretRow extends Lifecycle, Nature {
   labels: Record<string, string>;
   annotations: Record<string, string>;
   latest_version: number;
+  group_keep_policy: KeepPolicy | null;
 }
 
-const COLUMNS = `i.instance_uid, i.instance_id, i.state as instance_state, i.purge_protection,
-  coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
-  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.group_id, g.state as group_state, g.key_version, s.secret_uid,
-  s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
+/** Of `s`: what is shown of a secret, but for its name. */
+const OWN = `s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
   s.delete_time, s.purge_time, ${NATURE}`;
+/** Of `i`, `g` and `s`. */
+export const SHOWN = `i.instance_id, g.group_id, ${OWN}`;
+const COLUMNS = `i.instance_uid, i.state as instance_state, i.purge_protection,
+  coalesce(i.secret_retention_seconds, i.retention_seconds) as retention_seconds,
+  coalesce(i.version_retention_seconds, 0) as version_retention_seconds, g.group_uid, g.state as group_state, g.key_version,
+  g.keep_policy as group_keep_policy, ${SHOWN}`;
 const FROM = `from secrets s join secret_groups g using (instance_uid, group_uid) join instances i using (instance_uid)`;
 const BY_NAME = 'where i.instance_id = $1 and g.group_id = $2 and s.secret_id = $3';
 const nameOf = (path: SecretPath) => [path.instance, path.group, path.secret];
@@ -64,19 +74,10 @@ export const lockSecret = async (tx: Queryable, path: SecretPath): Promise<Secre
   return (await tx.query<SecretRow>({ name: 'store.lockSecret', text, values: nameOf(path) }))[0];
 };
 
-interface Page {
-  instanceUid: string;
-  groupUid: string;
-  after: string;
-  limit: number;
-  showDeleted: boolean;
-}
-
-export const listSecrets = (db: Queryable, page: Page): Promise<SecretRow[]> => {
-  const text = `select ${COLUMNS} ${FROM} where s.instance_uid = $1 and s.group_uid = $2 and s.secret_id > $3 and (s.state = 'ACTIVE' or $5)
-    order by s.secret_id limit $4`;
-  const values = [page.instanceUid, page.groupUid, page.after, page.limit, page.showDeleted];
-  return db.query<SecretRow>({ name: 'store.listSecrets', text, values });
+/** Likewise, one whose versions are to be looked at; not one that somebody else is changing. */
+export const lockNextTrim = async (tx: Queryable): Promise<SecretRow | undefined> => {
+  const text = `select ${COLUMNS} ${FROM} where s.trim_time <= now() order by s.trim_time limit 1 for update of s skip locked for share of g, i`;
+  return (await tx.query<SecretRow>({ name: 'store.lockNextTrim', text }))[0];
 };
 
 export interface NewSecret {
@@ -88,6 +89,7 @@ export interface NewSecret {
   labels: Record<string, string>;
   annotations: Record<string, string>;
   latestVersion: number;
+  keepPolicy: KeepPolicy | null;
   type: TypeName;
   expireTime: Date | null;
 }
@@ -98,10 +100,10 @@ export type ShownSecret = Made & Pick<SecretRow, 'instance_id' | 'group_id'>;
 
 /** Undefined if the ID is taken. */
 export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | undefined> => {
-  const text = `insert into secrets as s (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version, type, expire_time)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (instance_uid, group_uid, secret_id) do nothing
-    returning s.secret_uid, s.secret_id, s.state, s.description, s.labels, s.annotations, s.latest_version, s.revision, s.create_time, s.update_time,
-      s.delete_time, s.purge_time, ${NATURE}`;
+  const text = `insert into secrets as s (instance_uid, secret_uid, group_uid, secret_id, description, labels, annotations, latest_version, keep_policy,
+      type, expire_time)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (instance_uid, group_uid, secret_id) do nothing
+    returning ${OWN}`;
   const values = [
     s.instanceUid,
     s.secretUid,
@@ -111,6 +113,7 @@ export const insertSecret = async (tx: Queryable, s: NewSecret): Promise<Made | 
     s.labels,
     s.annotations,
     s.latestVersion,
+    s.keepPolicy,
     s.type,
     s.expireTime,
   ];
@@ -128,6 +131,11 @@ export const updateSecret = async (tx: Queryable, s: Key & Pick<SecretRow, 'desc
 export const setLatestVersion = (tx: Transaction, s: Key, version: number): void => {
   const text = `update secrets set latest_version = $3, revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
   tx.send({ name: 'store.setLatestVersion', text, values: [s.instance_uid, s.secret_uid, version] });
+};
+
+export const setVersionAliases = async (tx: Queryable, s: Key & Pick<SecretRow, 'version_aliases'>): Promise<void> => {
+  const text = `update secrets set version_aliases = $3, revision = revision + 1, update_time = now() where instance_uid = $1 and secret_uid = $2`;
+  await tx.query({ name: 'store.setVersionAliases', text, values: [s.instance_uid, s.secret_uid, s.version_aliases] });
 };
 
 /** What expires is not kept for longer than that. */
