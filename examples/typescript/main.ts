@@ -58,22 +58,25 @@ const read = async (name: string): Promise<string> => {
   return payload.value.value;
 };
 
-/** A stream of what becomes of the secret. The first message comes at once: from then on nothing is missed. */
-const watch = async (secretId: string): Promise<AsyncIterator<WatchSecretsResponse>> => {
-  const request = WatchSecretsRequest.fromPartial({ parent: group, secretIds: [secretId] });
-  const messages = watching.watchSecrets(request)[Symbol.asyncIterator]() as AsyncIterator<WatchSecretsResponse>;
-  await messages.next();
-  return messages;
-};
+/** What becomes of the secret. The first message comes at once: from then on nothing is missed. */
+async function* watch(secretId: string): AsyncGenerator<WatchSecretsResponse> {
+  const stream = watching.watchSecrets(WatchSecretsRequest.fromPartial({ parent: group, secretIds: [secretId] }));
+  // Who stops to listen ends it, and need not hear how it ended.
+  stream.on('error', () => undefined);
+  try {
+    yield* stream as AsyncIterable<WatchSecretsResponse>;
+  } finally {
+    stream.cancel();
+  }
+}
 
 /** The number of the version that it was rotated to. Who goes on watching opens the stream again, with `resumeToken`, when it ends. */
-const rotatedTo = async (messages: AsyncIterator<WatchSecretsResponse>): Promise<number> => {
-  for (;;) {
-    const { value, done } = await messages.next();
-    if (done) throw new Error('the stream has ended');
-    const rotated = value.events.find(({ type }) => type === SecretEvent_Type.ROTATED);
+const rotatedTo = async (messages: AsyncGenerator<WatchSecretsResponse>): Promise<number> => {
+  for await (const { events } of messages) {
+    const rotated = events.find(({ type }) => type === SecretEvent_Type.ROTATED);
     if (rotated) return rotated.version;
   }
+  throw new Error('the stream has ended');
 };
 
 // A value must come from somewhere that is not a command line: others see that.
@@ -85,12 +88,12 @@ const secret = await call<Secret>((done) => secrets.createSecret(create, done));
 console.log(`created ${secret.name}`);
 console.log(`read version 1: ${(await read(`${secret.name}/versions/latest`)) === first ? 'as written' : 'something else'}`);
 
-const messages = await watch(secretId);
+const messages = watch(secretId);
+await messages.next();
 const change = { parent: secret.name, payload: payloadOf(second), etag: secret.etag, requestId: randomUUID() };
 const add = AddSecretVersionRequest.fromPartial(change);
 const made = await call<SecretVersion>((done) => secrets.addSecretVersion(add, done));
 console.log(`added ${made.name}`);
 console.log(`watched: version ${await rotatedTo(messages)}`);
-await messages.return?.();
 console.log(`read version 2: ${(await read(`${secret.name}/versions/latest`)) === second ? 'as written' : 'something else'}`);
 secrets.close();
