@@ -61,6 +61,11 @@ describe('the layout', () => {
     expect(found).toEqual([]);
   });
 
+  it('gives a name of its own to every prepared statement, since a connection has one of each name', () => {
+    const names = sources.flatMap((file) => [...text(file).matchAll(/name: '(\w+\.\w+)'/g)].map((found) => found[1]!));
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  });
+
   it('lets an RPC import no other RPC and no cryptography', () => {
     const found = offenders((file) => (file.includes('/rpc/') ? importsOf(file).filter((t) => /\/rpc\/|^\.\/|node:crypto/.test(t)) : []));
     expect(found).toEqual([]);

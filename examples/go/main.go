@@ -68,14 +68,23 @@ func read(ctx context.Context, access pb.SecretAccessServiceClient, name string)
 	return payload.GetText()
 }
 
-// Tells the number of the next version after `version`. Looks at metadata only, which costs no key and no payload.
-func nextVersion(ctx context.Context, secrets pb.SecretServiceClient, name string, version int32) int32 {
+type messages = grpc.ServerStreamingClient[pb.WatchSecretsResponse]
+
+// A stream of what becomes of a secret. The first message comes at once: from then on nothing is missed.
+func watch(ctx context.Context, watching pb.SecretWatchServiceClient, group string, id string) messages {
+	stream := must(watching.WatchSecrets(ctx, &pb.WatchSecretsRequest{Parent: group, SecretIds: []string{id}}))
+	must(stream.Recv())
+	return stream
+}
+
+// The number of the version that it was rotated to. Who goes on watching opens the stream again, with ResumeToken, when it ends.
+func rotatedTo(stream messages) int32 {
 	for {
-		latest := must(secrets.GetSecret(ctx, &pb.GetSecretRequest{Name: name})).LatestVersion
-		if latest > version {
-			return latest
+		for _, event := range must(stream.Recv()).Events {
+			if event.Type == pb.SecretEvent_ROTATED {
+				return event.Version
+			}
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
 }
 
@@ -95,19 +104,19 @@ func main() {
 
 	// A value must come from somewhere that is not a command line: others see that.
 	first, second := random(18), random(18)
+	group, id := setting("STRONGROOM_GROUP"), "example-"+random(4)
 	// The request id makes a retry safe: the same one again answers as before, and changes nothing.
 	secret := must(secrets.CreateSecret(ctx, &pb.CreateSecretRequest{
-		Parent: setting("STRONGROOM_GROUP"), SecretId: "example-" + random(4), Payload: payloadOf(first), RequestId: uuid.NewString(),
+		Parent: group, SecretId: id, Payload: payloadOf(first), RequestId: uuid.NewString(),
 	}))
 	fmt.Println("created", secret.Name)
 	fmt.Println("read version 1:", verdict(read(ctx, access, secret.Name+"/versions/latest") == first))
 
-	rotated := make(chan int32)
-	go func() { rotated <- nextVersion(ctx, secrets, secret.Name, 1) }()
+	stream := watch(ctx, pb.NewSecretWatchServiceClient(connection), group, id)
 	made := must(secrets.AddSecretVersion(ctx, &pb.AddSecretVersionRequest{
 		Parent: secret.Name, Payload: payloadOf(second), Etag: secret.Etag, RequestId: uuid.NewString(),
 	}))
 	fmt.Println("added", made.Name)
-	fmt.Println("watched: version", <-rotated)
+	fmt.Println("watched: version", rotatedTo(stream))
 	fmt.Println("read version 2:", verdict(read(ctx, access, secret.Name+"/versions/latest") == second))
 }

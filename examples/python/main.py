@@ -3,8 +3,6 @@ certificate; nothing else identifies it."""
 
 import os
 import secrets as randomness
-import threading
-import time
 import uuid
 from pathlib import Path
 
@@ -13,6 +11,8 @@ from strongroom.secrets.v1 import secret_access_service_pb2 as access_pb
 from strongroom.secrets.v1 import secret_access_service_pb2_grpc as access_grpc
 from strongroom.secrets.v1 import secret_service_pb2 as secret_pb
 from strongroom.secrets.v1 import secret_service_pb2_grpc as secret_grpc
+from strongroom.secrets.v1 import secret_watch_service_pb2 as watch_pb
+from strongroom.secrets.v1 import secret_watch_service_pb2_grpc as watch_grpc
 
 
 def file(name: str) -> bytes:
@@ -35,14 +35,20 @@ def read(access: access_grpc.SecretAccessServiceStub, name: str) -> str:
     return access.AccessSecretVersion(access_pb.AccessSecretVersionRequest(name=name)).payload.text
 
 
-def next_version(secrets: secret_grpc.SecretServiceStub, name: str, version: int) -> int:
-    """The number of the next version after `version`. Looks at metadata only, which costs no key and no payload."""
-    for _ in range(150):
-        latest = secrets.GetSecret(secret_pb.GetSecretRequest(name=name)).latest_version
-        if latest > version:
-            return latest
-        time.sleep(0.2)
-    raise TimeoutError(f"{name} was not rotated in 30 s")
+def watch(watching: watch_grpc.SecretWatchServiceStub, group: str, secret_id: str):
+    """A stream of what becomes of the secret. The first message comes at once: from then on nothing is missed."""
+    messages = watching.WatchSecrets(watch_pb.WatchSecretsRequest(parent=group, secret_ids=[secret_id]))
+    next(messages)
+    return messages
+
+
+def rotated_to(messages) -> int:
+    """The number of the version that it was rotated to. Who goes on watching opens the stream again, with `resume_token`, when it ends."""
+    for message in messages:
+        for event in message.events:
+            if event.type == watch_pb.SecretEvent.ROTATED:
+                return event.version
+    raise EOFError("the stream has ended")
 
 
 def verdict(as_written: bool) -> str:
@@ -53,12 +59,13 @@ def main() -> None:
     with connect() as channel:
         secrets, access = secret_grpc.SecretServiceStub(channel), access_grpc.SecretAccessServiceStub(channel)
         # A value must come from somewhere that is not a command line: others see that.
+        group, secret_id = os.environ["STRONGROOM_GROUP"], f"example-{randomness.token_hex(4)}"
         first, second = randomness.token_urlsafe(18), randomness.token_urlsafe(18)
         # The request id makes a retry safe: the same one again answers as before, and changes nothing.
         secret = secrets.CreateSecret(
             secret_pb.CreateSecretRequest(
-                parent=os.environ["STRONGROOM_GROUP"],
-                secret_id=f"example-{randomness.token_hex(4)}",
+                parent=group,
+                secret_id=secret_id,
                 payload=payload_of(first),
                 request_id=str(uuid.uuid4()),
             )
@@ -66,17 +73,15 @@ def main() -> None:
         print("created", secret.name)
         print("read version 1:", verdict(read(access, f"{secret.name}/versions/latest") == first))
 
-        rotated: list[int] = []
-        watcher = threading.Thread(target=lambda: rotated.append(next_version(secrets, secret.name, 1)))
-        watcher.start()
+        messages = watch(watch_grpc.SecretWatchServiceStub(channel), group, secret_id)
         made = secrets.AddSecretVersion(
             secret_pb.AddSecretVersionRequest(
                 parent=secret.name, payload=payload_of(second), etag=secret.etag, request_id=str(uuid.uuid4())
             )
         )
         print("added", made.name)
-        watcher.join()
-        print("watched: version", rotated[0])
+        print("watched: version", rotated_to(messages))
+        messages.cancel()
         print("read version 2:", verdict(read(access, f"{secret.name}/versions/latest") == second))
 
 

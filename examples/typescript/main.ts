@@ -4,9 +4,26 @@ import { crc32c } from '@node-rs/crc32';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { SecretAccessServiceClient, type AccessSecretVersionResponse } from './gen/strongroom/secrets/v1/secret_access_service.ts';
-import { SecretServiceClient, type Secret, type SecretPayload, type SecretVersion } from './gen/strongroom/secrets/v1/secret_service.ts';
+import {
+  AccessSecretVersionRequest,
+  SecretAccessServiceClient,
+  type AccessSecretVersionResponse,
+} from './gen/strongroom/secrets/v1/secret_access_service.ts';
+import {
+  AddSecretVersionRequest,
+  CreateSecretRequest,
+  SecretServiceClient,
+  type Secret,
+  type SecretPayload,
+  type SecretVersion,
+} from './gen/strongroom/secrets/v1/secret_service.ts';
+
+import {
+  SecretEvent_Type,
+  SecretWatchServiceClient,
+  WatchSecretsRequest,
+  type WatchSecretsResponse,
+} from './gen/strongroom/secrets/v1/secret_watch_service.ts';
 
 const setting = (name: string): string => {
   const value = process.env[name];
@@ -21,8 +38,9 @@ const serviceConfig = readFileSync(new URL('../../docs/client/service-config.jso
 const channel = { 'grpc.service_config': serviceConfig };
 const tls = credentials.createSsl(ca, key, cert);
 const secrets = new SecretServiceClient(address, tls, channel);
-// Both services on one connection.
+// All services on one connection.
 const access = new SecretAccessServiceClient(address, tls, { ...channel, channelOverride: secrets.getChannel() });
+const watching = new SecretWatchServiceClient(address, tls, { ...channel, channelOverride: secrets.getChannel() });
 
 /** A call as a promise. Its deadline is in the service config. */
 const call = <Reply>(send: (done: (error: ServiceError | null, reply: Reply) => void) => unknown): Promise<Reply> =>
@@ -32,34 +50,50 @@ const checksum = (text: string): bigint => BigInt(crc32c(text) >>> 0);
 const payloadOf = (text: string): SecretPayload => ({ value: { $case: 'text', value: text }, crc32c: checksum(text) });
 
 const read = async (name: string): Promise<string> => {
-  const { payload } = await call<AccessSecretVersionResponse>((done) => access.accessSecretVersion({ name }, done));
+  const { payload } = await call<AccessSecretVersionResponse>((done) =>
+    access.accessSecretVersion(AccessSecretVersionRequest.fromPartial({ name }), done),
+  );
   if (payload?.value?.$case !== 'text') throw new Error(`${name} is not a text`);
   if (payload.crc32c !== checksum(payload.value.value)) throw new Error(`${name} was damaged on its way`);
   return payload.value.value;
 };
 
-/** Resolves with the number of the next version after `version`. Looks at metadata only, which costs no key and no payload. */
-const nextVersion = async (name: string, version: number): Promise<number> => {
-  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(200)) {
-    const { latestVersion } = await call<Secret>((done) => secrets.getSecret({ name }, done));
-    if (latestVersion > version) return latestVersion;
+/** What becomes of the secret. The first message comes at once: from then on nothing is missed. */
+async function* watch(secretId: string): AsyncGenerator<WatchSecretsResponse> {
+  const stream = watching.watchSecrets(WatchSecretsRequest.fromPartial({ parent: group, secretIds: [secretId] }));
+  // Who stops to listen ends it, and need not hear how it ended.
+  stream.on('error', () => undefined);
+  try {
+    yield* stream as AsyncIterable<WatchSecretsResponse>;
+  } finally {
+    stream.cancel();
   }
-  throw new Error(`${name} was not rotated in 30 s`);
+}
+
+/** The number of the version that it was rotated to. Who goes on watching opens the stream again, with `resumeToken`, when it ends. */
+const rotatedTo = async (messages: AsyncGenerator<WatchSecretsResponse>): Promise<number> => {
+  for await (const { events } of messages) {
+    const rotated = events.find(({ type }) => type === SecretEvent_Type.ROTATED);
+    if (rotated) return rotated.version;
+  }
+  throw new Error('the stream has ended');
 };
 
 // A value must come from somewhere that is not a command line: others see that.
 const [first, second] = [randomBytes(18).toString('base64url'), randomBytes(18).toString('base64url')];
 const secretId = `example-${randomBytes(4).toString('hex')}`;
 // The request id makes a retry safe: the same one again answers as before, and changes nothing.
-const create = { parent: group, secretId, secret: undefined, payload: payloadOf(first), requestId: randomUUID() };
+const create = CreateSecretRequest.fromPartial({ parent: group, secretId, payload: payloadOf(first), requestId: randomUUID() });
 const secret = await call<Secret>((done) => secrets.createSecret(create, done));
 console.log(`created ${secret.name}`);
 console.log(`read version 1: ${(await read(`${secret.name}/versions/latest`)) === first ? 'as written' : 'something else'}`);
 
-const rotated = nextVersion(secret.name, 1);
-const add = { parent: secret.name, payload: payloadOf(second), etag: secret.etag, requestId: randomUUID() };
+const messages = watch(secretId);
+await messages.next();
+const change = { parent: secret.name, payload: payloadOf(second), etag: secret.etag, requestId: randomUUID() };
+const add = AddSecretVersionRequest.fromPartial(change);
 const made = await call<SecretVersion>((done) => secrets.addSecretVersion(add, done));
 console.log(`added ${made.name}`);
-console.log(`watched: version ${await rotated}`);
+console.log(`watched: version ${await rotatedTo(messages)}`);
 console.log(`read version 2: ${(await read(`${secret.name}/versions/latest`)) === second ? 'as written' : 'something else'}`);
 secrets.close();

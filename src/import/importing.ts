@@ -4,7 +4,13 @@ import { crc32c } from '@node-rs/crc32';
 import canonicalize from 'canonicalize';
 import { v5 as uuidv5 } from 'uuid';
 import type { SecretAccessServiceService } from '../gen/strongroom/secrets/v1/secret_access_service.ts';
-import { Secret, Secret_State, type SecretPayload, type SecretServiceService } from '../gen/strongroom/secrets/v1/secret_service.ts';
+import {
+  ListSecretsRequest,
+  Secret,
+  Secret_State,
+  type SecretPayload,
+  type SecretServiceService,
+} from '../gen/strongroom/secrets/v1/secret_service.ts';
 import { SecretType } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import type { ClientOf } from '../kernel/client.ts';
 import { AppError } from '../kernel/errors.ts';
@@ -67,10 +73,8 @@ type Found = ReadonlyMap<string, Secret_State>;
 const look = async ({ secrets, group }: Import): Promise<Found> => {
   const found = new Map<string, Secret_State>();
   for (let pageToken = ''; ;) {
-    const page = await secrets.listSecrets(
-      { parent: group, pageSize: MAX_PAGE, pageToken, showDeleted: true, filter: '', orderBy: '' },
-      options(),
-    );
+    const request = { parent: group, pageSize: MAX_PAGE, pageToken, showDeleted: true, readMask: ['name', 'state'] };
+    const page = await secrets.listSecrets(ListSecretsRequest.fromPartial(request), options());
     for (const { name, state } of page.secrets) found.set(name.slice(name.lastIndexOf('/') + 1), state);
     pageToken = page.nextPageToken;
     if (pageToken === '') return found;

@@ -85,7 +85,7 @@ const check = (files: readonly Migration[], applied: readonly Applied[], { compl
 
 export const requireSchema = async (db: Db, directory: string): Promise<void> => {
   const applied = await db.read.query<Applied>({
-    name: 'migrate.applied',
+    name: 'migrate.appliedNames',
     text: 'select version, checksum from schema_migrations order by version',
   });
   check(filesOf(directory), applied, { complete: true });

@@ -5,6 +5,8 @@ const PRUNE_AT = 10_000;
 export interface Rates {
   /** Takes one of `perSecond`. 0 if it was there; else after how many milliseconds it will be. */
   take(key: string, perSecond: number, now: number): number;
+  /** Takes `count`, also if they are not there: then there is nothing until they are made up for. */
+  charge(key: string, perSecond: number, now: number, count: number): void;
   /** How many of the last second's worth are taken. */
   used(key: string, perSecond: number, now: number): number;
   /** Of how many keys anything is kept. */
@@ -29,6 +31,7 @@ export const openRates = (): Rates => {
       fullAt.set(key, next);
       return 0;
     },
+    charge: (key, perSecond, now, count) => void fullAt.set(key, Math.max(fullAt.get(key) ?? 0, now) + (count * 1_000) / perSecond),
     used: (key, perSecond, now) => Math.round((Math.max(0, (fullAt.get(key) ?? 0) - now) * perSecond) / 1_000),
     get size() {
       return fullAt.size;

@@ -5,26 +5,31 @@ import { openEpochCache } from '../kernel/epoch-cache.ts';
 import { AppError, denied } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import type { Authorize, Call } from '../kernel/table.ts';
-import { administers, permits, permitsBelow, type Bindings, type Guarded, type Permission, type Role } from './access.ts';
-import { openKnownInstances, type InstanceFacts, type KnownInstances } from './instance-facts.ts';
+import { administers, permits, permitsBelow, type Bindings, type Guarded, type Role } from './access.ts';
+import { openKnownInstances, type KnownInstances } from './instance-facts.ts';
 import type { Limiter } from './limiter.ts';
-import type { Limits } from './limits.ts';
+import type { InstanceLimits, Limits } from './limits.ts';
 import { selectBindingsOf, selectEpoch } from './sql/bindings.ts';
 
 type Decided = Omit<Guarded, 'name'>;
 
+/** Who asks, and from where. */
+type Caller = Pick<Call, 'principal' | 'sourceAddress'>;
+type Refuse = (action: string, resource: string) => AppError;
+
 export interface Decision {
-  readonly permitted: boolean;
   /** That the entry is about; empty if there is none. */
   readonly instanceUid: string;
-  /** Counts one more read of the instance; throws if that is more than its limit. */
-  readonly charge: () => void;
+  /** Of that instance; undefined if there is none. */
+  readonly limits: InstanceLimits | undefined;
+  /** What the caller is to be told if it may not; undefined if it may. */
+  readonly refuse: Refuse | undefined;
 }
 
 export interface Authorization {
   readonly authorize: Authorize;
   /** For what a handler decides by itself. */
-  readonly decide: (caller: Pick<Call, 'principal' | 'sourceAddress'>, what: Decided) => Promise<Decision>;
+  readonly decide: (caller: Caller, what: Decided) => Promise<Decision>;
   /** What the caller has, as it was decided by. */
   readonly bindingsOf: (principal: SpiffeId) => Promise<Bindings>;
   readonly instances: KnownInstances;
@@ -32,10 +37,12 @@ export interface Authorization {
   readonly bindingsChanged: () => void;
 }
 
-const outside = (action: string, resource: string, address: string): AppError =>
-  new AppError('NETWORK_NOT_ALLOWED', `${action} on ${resource} is not allowed from ${address}; ask a Manager for its allowed_networks`, {
-    metadata: { action, resource, address },
-  });
+const outside =
+  (address: string): Refuse =>
+  (action, resource) =>
+    new AppError('NETWORK_NOT_ALLOWED', `${action} on ${resource} is not allowed from ${address}; ask a Manager for its allowed_networks`, {
+      metadata: { action, resource, address },
+    });
 
 interface Options {
   readonly db: Db;
@@ -55,32 +62,23 @@ export const openAuthorization = ({ db, administrators, limits, limiter }: Optio
   const cache = openEpochCache({ queryEpoch: () => selectEpoch(db.read), load, max: 10_000 });
   const instances = openKnownInstances(db, limits.instance, () => cache.generation);
 
-  const look = async (principal: SpiffeId, { scope, permission, also, below }: Decided) => {
+  const decide: Authorization['decide'] = async ({ principal, sourceAddress }, { scope, permission, also, below }) => {
     await cache.confirm();
     const bindings = await cache.get(principal);
+    const needed = also === undefined ? [permission] : [permission, also];
     const permitted =
       (below ? permitsBelow : permits)(bindings, scope, permission) && (also === undefined || permits(bindings, scope, also));
-    return { bindings, permitted, facts: await (permitted ? instances.of(scope) : instances.lookUp(scope)) };
+    const facts = await (permitted ? instances.of(scope) : instances.lookUp(scope));
+    const admitted = !facts || facts.admits(sourceAddress) || needed.every((each) => administers(bindings, each));
+    const refuse = !permitted ? denied : admitted ? undefined : outside(sourceAddress);
+    return { instanceUid: facts?.uid ?? '', limits: facts?.limits, refuse };
   };
-  const isOutside = (facts: InstanceFacts | undefined, bindings: Bindings, permission: Permission, address: string): boolean =>
-    facts !== undefined && !facts.admits(address) && !administers(bindings, permission);
-
   const authorize: Authorize = async (call, resource, again) => {
     // Every table of this service is made of guarded resources; `service.ts` says so to the compiler.
-    const guarded = resource as Guarded;
-    const { bindings, permitted, facts } = await look(call.principal, guarded);
-    call.annotate({ instanceUid: facts?.uid ?? '' });
-    if (!permitted) throw denied(call.action, resource.name);
-    if (isOutside(facts, bindings, guarded.permission, call.sourceAddress)) throw outside(call.action, resource.name, call.sourceAddress);
-    if (facts && !again) limiter.admitTo(facts.uid, call.row.audit === 'write' ? 'write' : 'read', facts.limits);
-  };
-  const decide: Authorization['decide'] = async ({ principal, sourceAddress }, what) => {
-    const { bindings, permitted, facts } = await look(principal, what);
-    return {
-      permitted: permitted && !isOutside(facts, bindings, what.permission, sourceAddress),
-      instanceUid: facts?.uid ?? '',
-      charge: () => facts && limiter.admitTo(facts.uid, 'read', facts.limits),
-    };
+    const { instanceUid, limits: own, refuse } = await decide(call, resource as Guarded);
+    call.annotate({ instanceUid });
+    if (refuse) throw refuse(call.action, resource.name);
+    if (own && !again) limiter.admitTo(instanceUid, call.row.audit === 'write' ? 'write' : 'read', own);
   };
   return {
     authorize,

@@ -16,6 +16,8 @@ export interface Limiter {
   readonly admit: Admit;
   /** Of an instance, once it is known that the caller may do that there. */
   readonly admitTo: (instance: string, kind: 'read' | 'write', limits: InstanceLimits) => void;
+  /** So many more reads of a caller that is let in: of one call that is as many. The next ones wait until that is made up for. */
+  readonly charge: (principal: SpiffeId, reads: number) => void;
   /** What is used now, at this replica, of rates and streams. */
   readonly used: (principal: SpiffeId, instance: string, limits: InstanceLimits) => Readonly<Partial<Record<LimitName, number>>>;
 }
@@ -52,6 +54,7 @@ export const openLimiter = (identity: IdentityLimits): Limiter => {
       kind === 'write'
         ? take(instance, 'instance.writesPerSecond', limits.writesPerSecond)
         : take(instance, 'instance.readsPerSecond', limits.readsPerSecond),
+    charge: (principal, reads) => rates.charge(`identity.readsPerSecond ${principal}`, identity.readsPerSecond, performance.now(), reads),
     used: (principal, instance, limits) => {
       const now = performance.now();
       const usedOf = (limit: LimitName, key: string, perSecond: number) => rates.used(`${limit} ${key}`, perSecond, now);

@@ -5,6 +5,7 @@ import { Event_Outcome } from '../../src/gen/strongroom/audit/v1/audit_service.t
 import { Binding, Role } from '../../src/gen/strongroom/secrets/v1/binding_service.ts';
 import { Instance } from '../../src/gen/strongroom/secrets/v1/instance_service.ts';
 import { entriesOfCall } from '../support/audit-log.ts';
+import { AccessSecretVersionRequest } from '../../src/gen/strongroom/secrets/v1/secret_access_service.ts';
 import { clientsOf, type Clients } from '../support/clients.ts';
 import { clientsAs, spiffe } from '../support/identities.ts';
 import { properRefusalOf } from '../support/refusals.ts';
@@ -231,6 +232,9 @@ describe('allowed networks of an instance', () => {
     expect(refusal).toMatchObject({ code: 'PERMISSION_DENIED', reason: 'NETWORK_NOT_ALLOWED', metadata: { address: '127.0.0.1' } });
     const [entry] = await entriesOfCall(auditor, correlationId);
     expect(entry?.event).toMatchObject({ outcome: Event_Outcome.DENIED, reason: 'NETWORK_NOT_ALLOWED', instanceUid: own.instanceUid });
+    // In a batch each item is refused as a call of its own is.
+    const { results } = await clients.access.batchAccess({ requests: [AccessSecretVersionRequest.fromPartial({ name })] });
+    expect(results[0]?.outcome).toMatchObject({ $case: 'error', value: { reason: 'NETWORK_NOT_ALLOWED' } });
     const refused = async () =>
       expect((await properRefusalOf(there.access.accessSecretVersion({ name }))).reason).toBe('NETWORK_NOT_ALLOWED');
     await vi.waitFor(refused, { timeout: 1_000, interval: 50 });

@@ -38,6 +38,15 @@ describe('a rate', () => {
     expect(rates.take('a', 10, 100)).toBe(0);
   });
 
+  it('goes into debt for one call that is as many, and the next ones wait for that', () => {
+    const rates = openRates();
+    expect(rates.take('a', 10, 0)).toBe(0);
+    rates.charge('a', 10, 0, 29);
+    expect(rates.take('a', 10, 0)).toBe(2_100);
+    expect(rates.take('a', 10, 2_100)).toBe(0);
+    expect(rates.take('b', 10, 0)).toBe(0);
+  });
+
   it('is refilled as time goes by', () => {
     const rates = openRates();
     for (let i = 0; i < 6; i++) rates.take('a', 10, 0);

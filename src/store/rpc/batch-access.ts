@@ -5,7 +5,7 @@ import type {
   BatchAccessRequest,
   BatchAccessResponse,
 } from '../../gen/strongroom/secrets/v1/secret_access_service.ts';
-import { AppError, denied, invalid, toAppError } from '../../kernel/errors.ts';
+import { AppError, invalid, toAppError } from '../../kernel/errors.ts';
 import { outcomeOf } from '../../kernel/steps.ts';
 import type { Call, EntryDraft } from '../../kernel/table.ts';
 import type { Decision } from '../authorize.ts';
@@ -32,6 +32,7 @@ interface Item {
 /** Each item is treated as a call of its own would be; what they share is the statement, the call to the key service, and the append. */
 export const batchAccess = async (store: Store, { requests }: BatchAccessRequest, call: Call): Promise<BatchAccessResponse> => {
   if (requests.length === 0 || requests.length > MAX_ITEMS) throw invalid('requests', `must be 1 to ${MAX_ITEMS}`);
+  store.limiter.charge(call.principal, requests.length - 1);
   const items = requests.map((request): Item => ({ request, draft: { resource: request.name } }));
   await authorize(store, items, call);
   await open(store, items, call);
@@ -62,10 +63,11 @@ const authorize = async (store: Store, items: readonly Item[], call: Call): Prom
     return decision;
   };
   const admit = async (item: Item): Promise<void> => {
-    const { permitted, instanceUid, charge } = await decide(parseVersion(item.request.name));
+    const { refuse, instanceUid, limits } = await decide(parseVersion(item.request.name));
     item.draft = { ...item.draft, instanceUid };
-    if (!permitted) throw denied(call.action, item.request.name);
-    charge();
+    if (refuse) throw refuse(call.action, item.request.name);
+    // Many at once are as many alone, for their instance too.
+    if (limits) store.limiter.admitTo(instanceUid, 'read', limits);
     item.asked = parseAsked(item.request);
   };
   await Promise.all(items.map((item) => settle(item, call, () => admit(item))));

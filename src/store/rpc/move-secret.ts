@@ -1,7 +1,7 @@
 import { MoveSecretRequest } from '../../gen/strongroom/secrets/v1/secret_move_service.ts';
 import { Secret } from '../../gen/strongroom/secrets/v1/secret_service.ts';
 import { sqlState } from '../../kernel/db.ts';
-import { AppError, denied, invalid } from '../../kernel/errors.ts';
+import { AppError, invalid } from '../../kernel/errors.ts';
 import { checkEtag } from '../../kernel/etag.ts';
 import type { Call } from '../../kernel/table.ts';
 import { assertNotHeld, placeOf } from '../hold.ts';
@@ -27,8 +27,8 @@ const UNIQUE_VIOLATION = '23505';
 export const moveSecret = async (store: Store, request: MoveSecretRequest, call: Call): Promise<Secret> => {
   const path = parseSecret(request.name);
   const group = parseGroup(request.destinationParent, 'destination_parent');
-  const { permitted } = await store.decide(call, { scope: group, permission: 'write' });
-  if (!permitted) throw denied(call.action, request.destinationParent);
+  const { refuse } = await store.decide(call, { scope: group, permission: 'write' });
+  if (refuse) throw refuse(call.action, request.destinationParent);
   assertElsewhere(path, group);
   const destination = { ...group, secret: path.secret };
   const name = secretName(destination);

@@ -44,5 +44,5 @@ export const selectUsage = async (db: Queryable, path: ResourcePath): Promise<Us
     left join secrets s on s.instance_uid = i.instance_uid and s.group_uid = g.group_uid and s.secret_id = $3
     where i.instance_id = $1 and ($2::text is null or g.group_uid is not null) and ($3::text is null or s.secret_uid is not null)`;
   const values = [path.instance, 'group' in path ? path.group : null, 'secret' in path ? path.secret : null];
-  return (await db.query<Usage>({ name: 'store.selectUsage', text, values }))[0];
+  return (await db.query<Usage>({ name: 'store.selectLimitUsage', text, values }))[0];
 };
