@@ -63,7 +63,7 @@ breaking: gen
 	buf breaking --against ".git#ref=$$base"
 test: gen ## all tests, on a stack of their own
 	@node node_modules/vitest/vitest.mjs run $(ARGS)
-bench: gen ## measures, on a stack of its own; BENCH=purge, revocation, rotation, audit or export measures that
+bench: gen ## measures, on a stack of its own; BENCH=purge, revocation, rotation, audit, export or secrets measures that
 	@node bench/$(or $(BENCH),main).ts $(ARGS)
 import-demo: gen ## moves example secrets in from a dotenv file and a dump of Vault, twice, into what runs
 	@$(DEV) import-demo
