@@ -5,10 +5,11 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { dialAs } from '../src/dev/clients.ts';
 import { configFileOf } from '../src/dev/configs.ts';
+import { startService } from '../src/dev/parts.ts';
 import { ListSecretsRequest, SecretServiceService } from '../src/gen/strongroom/secrets/v1/secret_service.ts';
 import { SecretWatchServiceService } from '../src/gen/strongroom/secrets/v1/secret_watch_service.ts';
 import { clientsOf } from '../test/support/clients.ts';
-import { end, pidOf, restart, startStack } from '../test/support/stack.ts';
+import { end, pidOf, startStack } from '../test/support/stack.ts';
 import { fresh, text } from '../test/support/tenants.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 import { makeLargeGroup } from './purge-tenant.ts';
@@ -36,7 +37,8 @@ const file = configFileOf(stack, 'store');
 const config = JSON.parse(readFileSync(file, 'utf8')) as object;
 writeFileSync(file, JSON.stringify({ ...config, limits: { identity: { streams: 2 * WATCHERS, readsPerSecond: 100_000 } } }));
 await end(stack, 'store', 'SIGTERM');
-await restart(stack);
+const refusal = await startService(stack, 'store');
+if (refusal !== undefined) throw new Error(refusal);
 
 const world = await buildWorld(stack, 0);
 await makeLargeGroup(world, 'large', SECRETS);
@@ -84,9 +86,10 @@ for (let open = 0; open < WATCHERS; open += STREAMS) {
   const client = dialers.use(dialAs(stack, 'app')).dial(SecretWatchServiceService, 'store');
   for (let i = open; i < Math.min(WATCHERS, open + STREAMS); i++) {
     const messages = client.watchSecrets({ parent: group, secretIds: ['real-0'], resumeToken: '' }, stop);
-    watch(messages).catch(() => undefined);
+    watch(messages).catch((error: unknown) => {
+      if (!stop.signal.aborted) allReady.reject(error);
+    });
   }
-  while (ready < open) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 await allReady.promise;
 await new Promise((resolve) => setTimeout(resolve, 20_000));
