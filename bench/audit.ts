@@ -1,7 +1,5 @@
 // `make bench BENCH=audit`: what an append, a proof and a page of a list cost in an audit log of 1,000 entries, of ten times as many,
 // and so on up to ARGS='--entries 10000000'. The log grows through its own front door, at full rate.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/dev/provision.ts';
 import { spiffeIdOf, type Stack } from '../src/dev/stack.ts';
@@ -10,21 +8,17 @@ import { newUid } from '../src/kernel/uid.ts';
 import { clientsOf } from '../test/support/clients.ts';
 import { startStack } from '../test/support/stack.ts';
 import { openChannel } from './grpc.ts';
+import { percentile, saveResult, say } from './figures.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 import type { World } from './operation.ts';
 import { appends } from './operations/appends.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const IN_FLIGHT = 24;
 const SAMPLES = 200;
 const GROUPS = 100;
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const { values } = parseArgs({ options: { entries: { type: 'string', default: '100000' } } });
 const ENTRIES = Number(values.entries);
-
-const percentile = (numbers: readonly number[], share: number): number =>
-  numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))] ?? Number.NaN;
 
 /** Milliseconds of one call after the other. */
 const times = async (call: () => Promise<unknown>): Promise<{ p50: number; p99: number }> => {
@@ -116,8 +110,4 @@ channel.close();
 const tables = await within<{ name: string; heap: number; indexes: number }>(stack, SIZES);
 for (const { name, heap, indexes } of tables)
   say(`${name}: ${Math.round(heap / ENTRIES)} bytes an entry, its indexes ${Math.round(indexes / ENTRIES)}`);
-mkdirSync(RESULTS, { recursive: true });
-const date = new Date().toISOString();
-const file = join(RESULTS, `audit-${date.slice(0, 19).replaceAll(':', '')}.json`);
-writeFileSync(file, `${JSON.stringify({ date, machine, sizes, tables }, undefined, 1)}\n`);
-say(relative('', file));
+say(saveResult('audit', { machine, sizes, tables }));

@@ -2,24 +2,22 @@
 // every file on stable storage; and how long proofs from that log take.
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openSigner } from '../src/audit/note.ts';
 import { addressOf, MAIN, spiffeIdOf, tlsFilesOf, TRUST_DOMAIN } from '../src/dev/stack.ts';
 import { Event, Event_Outcome } from '../src/gen/strongroom/audit/v1/audit_service.ts';
 import { clientsOf } from '../test/support/clients.ts';
 import { startStack } from '../test/support/stack.ts';
+import { median, saveResult, say } from './figures.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const BATCH = 1_000;
 const PROOFS = 500;
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const { values } = parseArgs({ options: { entries: { type: 'string', default: '200000' }, rounds: { type: 'string', default: '5' } } });
 const [ENTRIES, ROUNDS] = [Number(values.entries), Number(values.rounds)];
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
 /** Some 600 bytes as an entry. */
 const event = (): Event =>
@@ -77,11 +75,8 @@ for (let i = 0; i < PROOFS; i++) {
   inclusion.push(await timed(() => auditor.auditLog.getInclusionProof({ index: some() })));
   consistency.push(await timed(() => auditor.auditLog.getConsistencyProof({ firstSize: some() })));
 }
-mkdirSync(RESULTS, { recursive: true });
-const date = new Date().toISOString();
-const file = join(RESULTS, `export-${date.slice(0, 19).replaceAll(':', '')}.json`);
 const figures = { entriesPerSecond: median(rates), inclusionMs: median(inclusion), consistencyMs: median(consistency) };
-writeFileSync(file, `${JSON.stringify({ date, machine, entries: Number(treeSize), rates, ...figures }, undefined, 1)}\n`);
+const file = saveResult('export', { machine, entries: Number(treeSize), rates, ...figures });
 say(
-  `\nmedian ${Math.round(figures.entriesPerSecond)} entries/s; a proof of inclusion ${figures.inclusionMs.toFixed(2)} ms, of consistency ${figures.consistencyMs.toFixed(2)} ms (p50, the call's own entry included)\n${relative('', file)}`,
+  `\nmedian ${Math.round(figures.entriesPerSecond)} entries/s; a proof of inclusion ${figures.inclusionMs.toFixed(2)} ms, of consistency ${figures.consistencyMs.toFixed(2)} ms (p50, the call's own entry included)\n${file}`,
 );

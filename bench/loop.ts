@@ -2,6 +2,7 @@
 // what ends between two moments after the warm-up, at which the CPU time of all processes is read.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuOf, cpuOfMachine, cpuOfTree } from './cpu.ts';
+import { nearestRank } from './figures.ts';
 import { openChannel } from './grpc.ts';
 import { portOf, type Operation, type World } from './operation.ts';
 
@@ -44,8 +45,6 @@ const readCpu = (pids: Load['pids']) => ({
   ),
 });
 
-const percentile = (sorted: readonly number[], share: number): number => sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN;
-
 export const run = async (world: World, operation: Operation, { inFlight, warmUpMs, ms, pids }: Load): Promise<Measured> => {
   const channel = openChannel(world.stack, operation.as, portOf(world, operation.to), Math.min(MAX_CONNECTIONS, inFlight));
   let running = true;
@@ -86,8 +85,8 @@ export const run = async (world: World, operation: Operation, { inFlight, warmUp
       calls: sorted.length,
       items: sorted.length * operation.items,
       seconds: (after.at - before.at) / 1e6,
-      p50: percentile(sorted, 0.5),
-      p99: percentile(sorted, 0.99),
+      p50: nearestRank(sorted, 0.5),
+      p99: nearestRank(sorted, 0.99),
       errors: failed,
       cpu: Object.fromEntries(after.processes.map(([name, cpu], i) => [name, cpu - before.processes[i]![1]])),
       machineCpu: after.machine - before.machine,

@@ -1,18 +1,13 @@
 // `make bench`: what operations cost, on a stack of its own that is gone at the end. See docs/performance.md.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
 import { startStack } from '../test/support/stack.ts';
 import { startChild } from './child.ts';
+import { RESULTS, saveResult, say } from './figures.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 import { measure, type Bench } from './measure.ts';
 import { parseOptions, type Options } from './options.ts';
 import { profile } from './profile.ts';
 import { memoryOfAll, notesOf, rowsOf, tableOf } from './report.ts';
 import { analyze, buildWorld, pidsOf } from './world.ts';
-
-const RESULTS = join(import.meta.dirname, 'results');
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 let interrupted: NodeJS.Signals | undefined;
 const check = (): void => {
@@ -46,14 +41,8 @@ const bench = async (options: Options): Promise<boolean> => {
 
   const cells = await measure(ready, options);
   const [rows, memory] = [rowsOf(cells), memoryOfAll(cells)];
-  const date = new Date().toISOString();
-  mkdirSync(RESULTS, { recursive: true });
-  const file = join(RESULTS, `${date.slice(0, 19).replaceAll(':', '')}.json`);
-  writeFileSync(
-    file,
-    `${JSON.stringify({ date, machine, seconds: options.seconds, rounds: options.rounds, rows, memory, cells }, undefined, 1)}\n`,
-  );
-  say(`\n${tableOf(rows)}\n\n${notesOf(rows, memory).join('\n')}\n${relative('', file)}`);
+  const file = saveResult('', { machine, seconds: options.seconds, rounds: options.rounds, rows, memory, cells });
+  say(`\n${tableOf(rows)}\n\n${notesOf(rows, memory).join('\n')}\n${file}`);
   return rows.every(({ errors }) => errors === 0);
 };
 

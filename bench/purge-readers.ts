@@ -1,6 +1,7 @@
 // The readers of the purge bench, a process of their own: a closed loop of a few callers that read secrets of their own
 // instance, before and while another one is purged.
 import { answer } from './child.ts';
+import { nearestRank } from './figures.ts';
 import { openChannel } from './grpc.ts';
 import { doAll, portOf, type World } from './operation.ts';
 import { CREATE, createOf } from './operations/creates.ts';
@@ -22,8 +23,6 @@ export interface Latencies {
 let taken: number[] = [];
 let errors = 0;
 let since = performance.now();
-
-const percentile = (sorted: readonly number[], share: number): number => sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN;
 
 const start = async (world: World): Promise<void> => {
   const calls = world.groups.flatMap(({ name }) => Array.from({ length: SECRETS }, (_, i) => createOf(name, `reader-${i}`)));
@@ -52,8 +51,8 @@ const latencies = async (): Promise<Latencies> => {
     calls: sorted.length,
     errors,
     seconds: (now - since) / 1_000,
-    p50: percentile(sorted, 0.5),
-    p99: percentile(sorted, 0.99),
+    p50: nearestRank(sorted, 0.5),
+    p99: nearestRank(sorted, 0.99),
     most: sorted.at(-1) ?? Number.NaN,
   };
   [taken, errors, since] = [[], 0, now];

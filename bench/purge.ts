@@ -1,20 +1,16 @@
 // `make bench BENCH=purge`: how long the purge of a large group takes, and what callers of another instance notice of it.
 // 78,511 secrets with two versions each are the size at which a peer's delete took over an hour and failed.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/dev/provision.ts';
 import { startStack } from '../test/support/stack.ts';
 import { startChild } from './child.ts';
+import { median, saveResult, say } from './figures.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 import { runRound, type Round } from './purge-round.ts';
 import { makeLargeGroup, makeManyGroups, VERSIONS, type Doomed } from './purge-tenant.ts';
 import { buildWorld } from './world.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const USAGE = 'usage: node bench/purge.ts [--secrets 78511 | --groups 10000] [--rounds 3]';
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 interface Options {
   /** In one group. */
@@ -35,8 +31,6 @@ const parseOptions = (args: string[]): Options => {
   };
   return { secrets: parse(values.secrets, 100, 78_511), groups: parse(values.groups, 1, 0), rounds: parse(values.rounds, 1, 3) };
 };
-
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
 const tell = ({ secrets, groups }: Options, rounds: readonly Round[]): string => {
   const [isOne, isLarge] = [groups === 0, secrets > 500_000];
@@ -95,11 +89,8 @@ const bench = async (options: Options): Promise<void> => {
   } finally {
     await client.end().catch(() => undefined);
   }
-  mkdirSync(RESULTS, { recursive: true });
-  const date = new Date().toISOString();
-  const file = join(RESULTS, `purge-${date.slice(0, 19).replaceAll(':', '')}.json`);
-  writeFileSync(file, `${JSON.stringify({ date, machine, secrets, groups, rounds }, undefined, 1)}\n`);
-  say(`\n${tell(options, rounds)}\n${relative('', file)}`);
+  const file = saveResult('purge', { machine, secrets, groups, rounds });
+  say(`\n${tell(options, rounds)}\n${file}`);
 };
 
 try {

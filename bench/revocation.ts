@@ -1,16 +1,13 @@
 // `make bench BENCH=revocation`: how long after a revocation was acknowledged what it takes away is still of use, at three replicas of
 // the key service that are used all the time; one is stopped now and then, and one cut off from its database.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DISTURBANCES, KINDS, revokeMany, type Revocation } from '../test/support/revocations.ts';
 import { startStack } from '../test/support/stack.ts';
+import { saveResult, say } from './figures.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const BOUND_MS = 1_000;
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const { values } = parseArgs({ options: { revocations: { type: 'string', default: '200' } } });
 const COUNT = Number(values.revocations);
 
@@ -46,8 +43,5 @@ const machine = await describeMachine(running.stack);
 say(sayMachine(machine));
 const revocations: Revocation[] = [];
 await revokeMany(running.stack, COUNT, (revocation) => revocations.push(revocation));
-mkdirSync(RESULTS, { recursive: true });
-const date = new Date().toISOString();
-const file = join(RESULTS, `revocation-${date.slice(0, 19).replaceAll(':', '')}.json`);
-writeFileSync(file, `${JSON.stringify({ date, machine, revocations }, undefined, 1)}\n`);
-say(`\n${tell(revocations)}\n${relative('', file)}`);
+const file = saveResult('revocation', { machine, revocations });
+say(`\n${tell(revocations)}\n${file}`);

@@ -1,27 +1,22 @@
 // `make bench BENCH=rotation`: how long the rotation of a root key with many scopes takes, what callers notice of it, and what the cache
 // of as many scope keys takes of memory. A scope is a secret group: what is in it does not matter, since no data key is touched.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { RootKeyRotation_State } from '../src/gen/strongroom/keys/v1/key_version_service.ts';
 import { clientsOf, type Clients } from '../test/support/clients.ts';
 import { grantUse, newCustomer, newWrap } from '../test/support/customer-keys.ts';
 import { startStack } from '../test/support/stack.ts';
+import { percentile, saveResult, say } from './figures.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 import { pidsOf } from './world.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const AT_ONCE = 32;
 const READERS = 4;
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const { values } = parseArgs({ options: { scopes: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '5' } } });
 const [SCOPES, ROUNDS] = [Number(values.scopes), Number(values.rounds)];
 
 type Wrap = Awaited<ReturnType<typeof newWrap>>;
-
-const percentile = (numbers: readonly number[], share: number): number =>
-  numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))] ?? Number.NaN;
 
 const residentMiB = (pid: number): number =>
   Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) / 1024);
@@ -84,11 +79,8 @@ for (let round = 1; round <= ROUNDS; round++) {
     `round ${round}/${ROUNDS}  moved in ${seconds.toFixed(2)} s; meanwhile ${readers.reads} unwraps, ${readers.failed} failed, p50 ${readers.p50.toFixed(1)} ms, p99 ${readers.p99.toFixed(1)} ms`,
   );
 }
-mkdirSync(RESULTS, { recursive: true });
-const date = new Date().toISOString();
-const file = join(RESULTS, `rotation-${date.slice(0, 19).replaceAll(':', '')}.json`);
-writeFileSync(file, `${JSON.stringify({ date, machine, scopes: SCOPES, memoryMiB, rounds }, undefined, 1)}\n`);
+const file = saveResult('rotation', { machine, scopes: SCOPES, memoryMiB, rounds });
 const seconds = rounds.map((round) => round.seconds);
 say(
-  `\nmedian ${percentile(seconds, 0.5).toFixed(2)} s, from ${Math.min(...seconds).toFixed(2)} to ${Math.max(...seconds).toFixed(2)} s\n${relative('', file)}`,
+  `\nmedian ${percentile(seconds, 0.5).toFixed(2)} s, from ${Math.min(...seconds).toFixed(2)} to ${Math.max(...seconds).toFixed(2)} s\n${file}`,
 );

@@ -1,7 +1,6 @@
 // `make bench BENCH=secrets`: pages of a list of a million secrets, from the first to the last; and watchers by the thousand: what they
 // cost the store while nothing happens, and how soon all of them know of a rotation.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { dialAs } from '../src/dev/clients.ts';
 import { configFileOf } from '../src/dev/configs.ts';
@@ -11,21 +10,19 @@ import { SecretWatchServiceService } from '../src/gen/strongroom/secrets/v1/secr
 import { clientsOf } from '../test/support/clients.ts';
 import { end, pidOf, startStack } from '../test/support/stack.ts';
 import { fresh, text } from '../test/support/tenants.ts';
+import { median, saveResult, say } from './figures.ts';
 import { describeMachine, sayMachine } from './machine.ts';
 import { makeLargeGroup } from './purge-tenant.ts';
 import { analyze, buildWorld } from './world.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const PAGE = 1_000;
 /** A connection takes 256 streams. */
 const STREAMS = 250;
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const { values } = parseArgs({
   options: { secrets: { type: 'string', default: '1000000' }, watchers: { type: 'string', default: '10000' } },
 });
 const [SECRETS, WATCHERS] = [Number(values.secrets), Number(values.watchers)];
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
 say('starting a stack of its own ...');
 await using running = await startStack();
@@ -104,11 +101,4 @@ say(
 );
 stop.abort();
 
-mkdirSync(RESULTS, { recursive: true });
-const date = new Date().toISOString();
-const result = join(RESULTS, `secrets-${date.slice(0, 19).replaceAll(':', '')}.json`);
-writeFileSync(
-  result,
-  `${JSON.stringify({ date, machine, secrets: SECRETS, first, last, watchers: WATCHERS, before, idle, told, seconds }, undefined, 1)}\n`,
-);
-say(relative('', result));
+say(saveResult('secrets', { machine, secrets: SECRETS, first, last, watchers: WATCHERS, before, idle, told, seconds }));

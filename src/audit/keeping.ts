@@ -2,8 +2,8 @@
 // sends any more.
 import type { Auditor } from '../kernel/audit.ts';
 import type { Db } from '../kernel/db.ts';
-import { describe, type Log } from '../kernel/log.ts';
-import { openLoop } from '../kernel/loop.ts';
+import type { Log } from '../kernel/log.ts';
+import { openLoop, retrying } from '../kernel/loop.ts';
 import type { OwnEvent } from './own-actions.ts';
 import type { Sources } from './readers.ts';
 import type { Writer } from './writer.ts';
@@ -29,12 +29,9 @@ export interface KeepingOptions {
 
 export const openKeeping = (options: KeepingOptions): AsyncDisposable => {
   const { db, writer, ownEvent, log } = options;
-  const retry = (what: string) => (error: unknown) => {
-    log.warn({ error: describe(error) }, `the audit log could not ${what}; trying again`);
-    return RETRY_MS;
-  };
+  const failureTo = (what: string) => ({ log, message: `the audit log could not ${what}; trying again`, retryMs: RETRY_MS });
 
-  const room = openLoop(() => makeRoom(db.read).then(() => ROOM_EVERY_MS, retry('make room for entries')));
+  const room = openLoop(retrying(() => makeRoom(db.read).then(() => ROOM_EVERY_MS), failureTo('make room for entries')));
 
   const forgetAll = async (signal: AbortSignal): Promise<void> => {
     while (!signal.aborted && (await forgetEventIds(db.read, FORGET_AT_ONCE)) === BigInt(FORGET_AT_ONCE));
@@ -49,7 +46,7 @@ export const openKeeping = (options: KeepingOptions): AsyncDisposable => {
     await pruneAll(signal);
     return EVERY_MS;
   };
-  const retention = openLoop((signal) => keep(signal).catch(retry('remove what is past its time')));
+  const retention = openLoop(retrying(keep, failureTo('remove what is past its time')));
 
   room.kick();
   retention.kick();

@@ -4,8 +4,8 @@
 import { status } from '@grpc/grpc-js';
 import type { Auditor } from '../kernel/audit.ts';
 import type { Db } from '../kernel/db.ts';
-import { describe, type Log } from '../kernel/log.ts';
-import { openLoop } from '../kernel/loop.ts';
+import type { Log } from '../kernel/log.ts';
+import { openLoop, retrying } from '../kernel/loop.ts';
 import { metrics } from '../kernel/metrics.ts';
 import { checkpointText } from './checkpoint.ts';
 import { HASH_BYTES, rootOf } from './merkle.ts';
@@ -140,12 +140,7 @@ export const openSelfCheck = (options: SelfCheckOptions): SelfCheck => {
     return PAUSE_MS;
   };
 
-  const loop = openLoop(() =>
-    step().catch((error: unknown) => {
-      log.warn({ error: describe(error) }, 'the audit log could not check itself; trying again');
-      return RETRY_MS;
-    }),
-  );
+  const loop = openLoop(retrying(step, { log, message: 'the audit log could not check itself; trying again', retryMs: RETRY_MS }));
   loop.kick();
   return {
     status: () => ({

@@ -2,7 +2,7 @@
 // A witness signs only what continues what it has signed before, so this is what shows a log with two histories.
 import type { Db } from '../kernel/db.ts';
 import { describe, type Log } from '../kernel/log.ts';
-import { openLoop, type Loop } from '../kernel/loop.ts';
+import { openLoop, retrying, type Loop } from '../kernel/loop.ts';
 import { metrics } from '../kernel/metrics.ts';
 import { checkpointText } from './checkpoint.ts';
 import { cosignedAt } from './cosignature.ts';
@@ -113,8 +113,6 @@ export const openWitnesses = (options: WitnessOptions): Loop => {
     );
   };
 
-  return openLoop(async (signal) => {
-    await round(signal).catch((error: unknown) => log.warn({ error: describe(error) }, 'the witnesses could not be asked'));
-    return EVERY_MS;
-  });
+  const failure = { log, message: 'the witnesses could not be asked', retryMs: EVERY_MS };
+  return openLoop(retrying((signal) => round(signal).then(() => EVERY_MS), failure));
 };

@@ -40,6 +40,8 @@ export const checkLabels = (map: ReadonlyMap<string, string>, field: string): Re
 export const checkAnnotations = (map: ReadonlyMap<string, string>, field: string): Record<string, string> =>
   checkMap(map, field, (value) => !isLonger(value, 1024) && !CONTROL.test(value), 'has more than 1024 characters, or control characters');
 
+export const durationOf = (seconds: number | bigint): Duration => ({ seconds: BigInt(seconds), nanos: 0 });
+
 /** Whole seconds within limits. */
 export const checkSeconds = (duration: Duration, field: string, least: number, most: number): number => {
   const seconds = Number(duration.seconds);
@@ -64,6 +66,12 @@ export const checkUuid = (text: string, field: string): string => {
   return text.toLowerCase();
 };
 
+const isPath = (path: string, field: string): boolean => field === path || field === path.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+
+/** Whether a mask names one of these fields, however it is spelled. */
+export const isNamed = (mask: readonly string[] | undefined, fields: readonly string[]): boolean =>
+  mask?.some((path) => fields.some((field) => isPath(path, field))) ?? false;
+
 /** The fields to change: those of the mask, all with `*`, the populated ones without a mask. */
 export const checkMask = <F extends string>(
   mask: readonly string[] | undefined,
@@ -76,7 +84,7 @@ export const checkMask = <F extends string>(
     return [...known];
   }
   return mask.map((path) => {
-    const field = known.find((k) => k === path || k === path.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`));
+    const field = known.find((k) => isPath(path, k));
     if (!field) throw invalid('update_mask', `knows ${known.join(', ')} and *`, 'UNKNOWN_MASK_PATH');
     return field;
   });

@@ -3,10 +3,10 @@
 // can be repeated; one replica at a time makes it, all of them watch the schedule.
 import type { Event } from '../kernel/audit.ts';
 import { notFound } from '../kernel/errors.ts';
-import { describe, type Log } from '../kernel/log.ts';
+import type { Log } from '../kernel/log.ts';
 import { enqueue, type Relay } from '../kernel/outbox.ts';
 import type { KeyFiles } from './key-files.ts';
-import { openLoop } from '../kernel/loop.ts';
+import { openLoop, retrying } from '../kernel/loop.ts';
 import { makeMasterKey, type MasterKeys } from './master-keys.ts';
 import { masterKeyName } from './names.ts';
 import type { OwnEvent } from './own-actions.ts';
@@ -118,12 +118,8 @@ export interface Epochs extends AsyncDisposable {
 }
 
 export const openEpochs = (options: EpochOptions): Epochs => {
-  const loop = openLoop((signal) =>
-    advance(options, () => signal.aborted).catch((error: unknown) => {
-      options.log.warn({ error: describe(error) }, 'master keys could not be looked after; trying again');
-      return RETRY_MS;
-    }),
-  );
+  const failure = { log: options.log, message: 'master keys could not be looked after; trying again', retryMs: RETRY_MS };
+  const loop = openLoop(retrying((signal) => advance(options, () => signal.aborted), failure));
   return {
     kick: () => loop.kick(),
     rotate: async (currentId, event) => {

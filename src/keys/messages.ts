@@ -24,6 +24,7 @@ import type { RotationRow } from './sql/rotation.ts';
 import type { ScopeRow } from './sql/scopes.ts';
 import type { KeyVersionRow } from './sql/versions.ts';
 import { etagOf } from '../kernel/etag.ts';
+import { durationOf } from '../kernel/fields.ts';
 import { refusal } from './state.ts';
 
 const labelsOf = (labels: Readonly<Record<string, string>>) => new Map(Object.entries(labels));
@@ -66,7 +67,7 @@ export const toRootKey = (row: RootKeyRow): RootKey => ({
           expireTime: new Date(row.approve_time.getTime() + APPROVAL_MS),
         }
       : undefined,
-  rotationPolicy: row.rotation_seconds === null ? undefined : { interval: { seconds: row.rotation_seconds, nanos: 0 } },
+  rotationPolicy: row.rotation_seconds === null ? undefined : { interval: durationOf(row.rotation_seconds) },
   nextRotationTime: row.next_rotation_time ?? undefined,
   importedVersions: row.imported_versions.map(({ version, present, expire_time: time }) => ({
     version,

@@ -3,7 +3,7 @@ import type { Duration } from '../gen/google/protobuf/duration.ts';
 import type { Secret } from '../gen/strongroom/secrets/v1/secret_service.ts';
 import type { VersionExpiration } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import { AppError, invalid } from '../kernel/errors.ts';
-import { checkSeconds } from '../kernel/fields.ts';
+import { checkSeconds, isNamed } from '../kernel/fields.ts';
 import { notAfterOf } from './types/certificate.ts';
 import type { Details } from './types/type.ts';
 
@@ -64,7 +64,5 @@ export const assertUnexpired = (name: string, isExpired: boolean): void => {
     throw new AppError('RESOURCE_EXPIRED', `${name} has expired; it is erased, and there is no way back`, { metadata: { resource: name } });
 };
 
-const PATHS = ['expire_time', 'expireTime', 'ttl'];
-
 /** Whether an update names the expiration, which takes another right than the other fields. */
-export const namesExpiration = (mask: readonly string[] | undefined): boolean => mask?.some((path) => PATHS.includes(path)) ?? false;
+export const namesExpiration = (mask: readonly string[] | undefined): boolean => isNamed(mask, ['expire_time', 'ttl']);

@@ -1,8 +1,7 @@
 // How many versions of a secret are kept: what callers say, checked, and whose word counts. Pure.
-import type { Duration } from '../gen/google/protobuf/duration.ts';
 import type { KeepPolicy as Message } from '../gen/strongroom/secrets/v1/keep_policy.ts';
 import { invalid } from '../kernel/errors.ts';
-import { checkSeconds } from '../kernel/fields.ts';
+import { checkSeconds, durationOf, isNamed } from '../kernel/fields.ts';
 
 /** As it is stored; ages in seconds, null is no limit. */
 export interface KeepPolicy {
@@ -26,10 +25,7 @@ export const parseKeepPolicy = (given: Message | undefined, field: string): Keep
 };
 
 /** Whether an update names it. Versions are destroyed by it, which is a Manager's right. */
-export const namesPolicy = (mask: readonly string[] | undefined): boolean =>
-  mask?.some((path) => path === 'keep_policy' || path === 'keepPolicy') ?? false;
-
-const durationOf = (seconds: number): Duration => ({ seconds: BigInt(seconds), nanos: 0 });
+export const namesPolicy = (mask: readonly string[] | undefined): boolean => isNamed(mask, ['keep_policy']);
 
 export const toKeepPolicy = (policy: KeepPolicy | null): Message | undefined =>
   policy

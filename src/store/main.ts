@@ -63,7 +63,7 @@ export const start = async (configFile: string): Promise<AsyncDisposable> => {
   stack.use(openRotations({ db, envelope, relay, self, ownEvent, log }));
   const rekeying = { db, scopes, scopeKeys, relay, self, ownEvent, log };
   const rekeys = stack.use(openRekeys({ ...rekeying, afterPurgeMs: config.rekeyAfterPurge, keepForMs: config.rekeyKeepFor }));
-  stack.use(openTrims({ db, relay, self, ownEvent: openOwnEvents(self, OWN_ACTIONS), log }));
+  stack.use(openTrims({ db, relay, self, ownEvent, log }));
   const tokenKey = readKeyFile(config.tokenKeyFile);
   const { administrators, limits } = config;
   const limiter = openLimiter(limits.identity);

@@ -21,6 +21,7 @@ import {
 import { SecretType } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import { SecretEvent, SecretEvent_Type } from '../gen/strongroom/secrets/v1/secret_watch_service.ts';
 import { etagOf } from '../kernel/etag.ts';
+import { durationOf } from '../kernel/fields.ts';
 import { aliasesOf } from './aliases.ts';
 import { EFFECTS } from './hold.ts';
 import { toKeepPolicy } from './keep-policy.ts';
@@ -56,7 +57,6 @@ const times = (row: Lifecycle) => ({
   deleteTime: row.delete_time ?? undefined,
   purgeTime: row.purge_time ?? undefined,
 });
-const durationOf = (seconds: number) => ({ seconds: BigInt(seconds), nanos: 0 });
 const levelOf = (seconds: number | null) => (seconds === null ? undefined : durationOf(seconds));
 const mapOf = (object: Record<string, string>) => new Map(Object.entries(object));
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import { describe, type Log } from '../kernel/log.ts';
-import { openLoop, type Loop } from '../kernel/loop.ts';
+import { openLoop, retrying, type Loop } from '../kernel/loop.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import { newUid } from '../kernel/uid.ts';
 import { makeStep, resourceOf, StepFailed, type Rekeying } from './rekey.ts';
@@ -70,13 +70,8 @@ const work = async (options: RekeyOptions, signal: AbortSignal): Promise<number 
 };
 
 export const openRekeys = (options: RekeyOptions): Loop => {
-  const loop = openLoop(async (signal) => {
-    const ms = await work(options, signal).catch((error: unknown) => {
-      options.log.warn({ error: describe(error) }, 'groups could not be rekeyed; trying again');
-      return null;
-    });
-    return Math.min(LOOK_MS, ms ?? LOOK_MS);
-  });
+  const failure = { log: options.log, message: 'groups could not be rekeyed; trying again', retryMs: LOOK_MS };
+  const loop = openLoop(retrying(async (signal) => Math.min(LOOK_MS, (await work(options, signal)) ?? LOOK_MS), failure));
   loop.kick();
   return loop;
 };

@@ -1,7 +1,7 @@
 // How a secret is rotated: the policy as callers give it and see it, and the times that follow from it. Pure.
 import { Generator, type Rotation } from '../gen/strongroom/secrets/v1/secret_types.ts';
 import { AppError, invalid } from '../kernel/errors.ts';
-import { checkSeconds } from '../kernel/fields.ts';
+import { checkSeconds, durationOf } from '../kernel/fields.ts';
 import type { RotationPolicy, RotationRow } from './sql/rotations.ts';
 import type { Recipe } from './types/type.ts';
 import { parseGenerator, type TypeName } from './types/types.ts';
@@ -39,7 +39,7 @@ export const retryIn = (failures: number): number => Math.min(3_600, 60 * 2 ** M
 export const toRotation = (row: RotationRow): Rotation | undefined =>
   row.generator
     ? {
-        interval: row.rotation_seconds === null ? undefined : { seconds: BigInt(row.rotation_seconds), nanos: 0 },
+        interval: row.rotation_seconds === null ? undefined : durationOf(row.rotation_seconds),
         generator: Generator.decode(row.generator),
         nextRotationTime: row.next_rotation_time ?? undefined,
         lastRotationTime: row.last_rotation_time ?? undefined,

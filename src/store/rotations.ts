@@ -5,7 +5,7 @@ import type { Queryable } from '../kernel/db.ts';
 import { toAppError, type AppError } from '../kernel/errors.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import { describe, type Log } from '../kernel/log.ts';
-import { openLoop, type Loop } from '../kernel/loop.ts';
+import { openLoop, retrying, type Loop } from '../kernel/loop.ts';
 import { metrics } from '../kernel/metrics.ts';
 import { enqueue } from '../kernel/outbox.ts';
 import { newUid } from '../kernel/uid.ts';
@@ -20,6 +20,7 @@ import { dueIn, recipeOf, retryIn } from './rotation-policy.ts';
 import { claimDue, recordRotated, recordRotationFailure, selectNextRotation, type DueRotation } from './sql/rotations.ts';
 import { selectVersion } from './sql/secret-versions.ts';
 import { lockSecret, selectSecret, type SecretRow } from './sql/secrets.ts';
+import { isWhollyActive } from './state.ts';
 import type { Store } from './store.ts';
 
 const LOOK_MS = 5_000;
@@ -40,7 +41,7 @@ export interface RotationOptions extends Pick<Store, 'db' | 'envelope' | 'relay'
 const isDue = (row: SecretRow | undefined, due: DueRotation): row is SecretRow =>
   row !== undefined &&
   row.secret_uid === due.secret_uid &&
-  [row.state, row.group_state, row.instance_state].every((state) => state === 'ACTIVE') &&
+  isWhollyActive(row) &&
   !row.is_expired &&
   row.next_rotation_time?.getTime() === due.next_rotation_time.getTime();
 
@@ -107,12 +108,8 @@ export const openRotations = (options: RotationOptions): Loop => {
     metrics.rotationLag.set(Math.max(0, -ms / 1_000));
     return Math.min(LOOK_MS, Math.max(SHORTEST_MS, ms));
   };
-  const loop = openLoop((signal) =>
-    work(signal).catch((error: unknown) => {
-      options.log.warn({ error: describe(error) }, 'secrets could not be rotated; trying again');
-      return LOOK_MS;
-    }),
-  );
+  const failure = { log: options.log, message: 'secrets could not be rotated; trying again', retryMs: LOOK_MS };
+  const loop = openLoop(retrying(work, failure));
   loop.kick();
   return loop;
 };

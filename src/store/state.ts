@@ -14,6 +14,10 @@ export interface Lifecycle {
   purge_time: Date | null;
 }
 
+/** With everything above it. */
+export const isWhollyActive = (secret: { state: State; group_state: State; instance_state: State }): boolean =>
+  [secret.state, secret.group_state, secret.instance_state].every((state) => state === 'ACTIVE');
+
 export const assertActive = (name: string, state: State): void => {
   if (state === 'ACTIVE') return;
   if (state === 'DELETED') {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Db, Transaction } from '../kernel/db.ts';
 import type { SpiffeId } from '../kernel/identity.ts';
 import { describe, type Log } from '../kernel/log.ts';
-import { openLoop, type Loop } from '../kernel/loop.ts';
+import { openLoop, retrying, type Loop } from '../kernel/loop.ts';
 import { metrics } from '../kernel/metrics.ts';
 import { enqueue, type Relay } from '../kernel/outbox.ts';
 import { destroy, destructionOf } from './destroy.ts';
@@ -15,6 +15,7 @@ import { secretName, versionName } from './names.ts';
 import type { OwnEvent } from './own-actions.ts';
 import { lockNextTrim, type SecretRow } from './sql/secrets.ts';
 import { selectNextTrim, selectSurplus, setTrim, type Surplus } from './sql/trims.ts';
+import { isWhollyActive } from './state.ts';
 
 interface Options {
   readonly db: Db;
@@ -31,9 +32,6 @@ const RETRY_S = 60;
 /** Of what is held, or below something deleted. */
 const WAIT_S = 3_600;
 
-const isActive = ({ state, group_state, instance_state }: SecretRow): boolean =>
-  [state, group_state, instance_state].every((one) => one === 'ACTIVE');
-
 const trim = async ({ self, ownEvent }: Options, tx: Transaction, secret: SecretRow, { version, cause }: Surplus): Promise<void> => {
   const { attributes } = await destroy(tx, secret, version, self);
   const facts = { instanceUid: secret.instance_uid, attributes: { ...attributes, cause } };
@@ -43,7 +41,7 @@ const trim = async ({ self, ownEvent }: Options, tx: Transaction, secret: Secret
 /** Answers what is destroyed. */
 const trimAll = async (options: Options, tx: Transaction, secret: SecretRow): Promise<Surplus[]> => {
   const policy = policyOf(secret);
-  if (!policy || !isActive(secret)) {
+  if (!policy || !isWhollyActive(secret)) {
     setTrim(tx, secret, policy && WAIT_S);
     return [];
   }
@@ -92,12 +90,8 @@ const work = async (options: Options, signal: AbortSignal): Promise<number> => {
 };
 
 export const openTrims = (options: Options): Loop => {
-  const loop = openLoop((signal) =>
-    work(options, signal).catch((error: unknown) => {
-      options.log.warn({ error: describe(error) }, 'versions could not be trimmed; trying again');
-      return LOOK_MS;
-    }),
-  );
+  const failure = { log: options.log, message: 'versions could not be trimmed; trying again', retryMs: LOOK_MS };
+  const loop = openLoop(retrying((signal) => work(options, signal), failure));
   loop.kick();
   return loop;
 };

@@ -10,7 +10,8 @@ import { EraseFieldsRequest, type EraseFieldsResponse } from '../../src/gen/stro
 import { ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { AppError } from '../../src/kernel/errors.ts';
 import { READER } from '../support/audit-reader.ts';
-import { callOf, DAY_MS, daysAgo, newLog, NEWEST, proves, type AuditLog } from './audit-scene.ts';
+import { callOf, DAY_MS, daysAgo, newLog, proves, type AuditLog } from './audit-scene.ts';
+import { NEWEST } from './scratch-log.ts';
 
 const app2 = 'spiffe://strongroom.internal/app2';
 const instanceUid = '0190a5c0-0000-7000-8000-0000000000aa';

@@ -11,9 +11,9 @@ import { setRetentionPolicy } from '../../src/audit/rpc/set-retention-policy.ts'
 import { draftOf } from '../../src/audit/event.ts';
 import { ListEntriesRequest } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import { openOwnEvents } from '../../src/kernel/own-event.ts';
-import { callOf, daysAgo, newEvent, newLog, proves, self, source, type AuditLog } from './audit-scene.ts';
+import { callOf, daysAgo, newEvent, newLog, proves, self, type AuditLog } from './audit-scene.ts';
 import { READER } from '../support/audit-reader.ts';
-import { append as appendTo } from './scratch-log.ts';
+import { append as appendTo, source } from './scratch-log.ts';
 import { silentLog } from './scratch.ts';
 
 let log: AuditLog;

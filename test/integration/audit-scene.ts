@@ -1,49 +1,29 @@
 // An audit log on a scratch database, with the handlers' side of it: for tests of what it keeps and what it lets go.
-import { join } from 'node:path';
-import { v7 as uuidv7 } from 'uuid';
-import { expect, inject, vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { AuditAdmin } from '../../src/audit/audit.ts';
 import { parseCheckpoint } from '../../src/audit/checkpoint.ts';
 import { draftOf } from '../../src/audit/event.ts';
 import { leafHash, rootFromInclusion } from '../../src/audit/merkle.ts';
-import { openNote, openSigner } from '../../src/audit/note.ts';
-import { openOutside } from '../../src/audit/outside.ts';
+import { openNote } from '../../src/audit/note.ts';
 import { OWN_ACTIONS } from '../../src/audit/own-actions.ts';
 import { getInclusionProof } from '../../src/audit/rpc/get-inclusion-proof.ts';
-import { openPublication } from '../../src/audit/publication.ts';
 import { openSelfCheck, type SelfCheck } from '../../src/audit/self-check.ts';
-import { openWriter, type Writer } from '../../src/audit/writer.ts';
-import { ROOT } from '../../src/dev/stack.ts';
+import { type Writer } from '../../src/audit/writer.ts';
 import { Event } from '../../src/gen/strongroom/audit/v1/audit_service.ts';
 import type { Auditor } from '../../src/kernel/audit.ts';
 import type { Fact } from '../../src/kernel/facts.ts';
 import { parseSpiffeId } from '../../src/kernel/identity.ts';
 import type { Log } from '../../src/kernel/log.ts';
 import { openOwnEvents } from '../../src/kernel/own-event.ts';
-import { pageTokens } from '../../src/kernel/page.ts';
 import type { Call } from '../../src/kernel/table.ts';
-import { READER, WHOLE_LOG } from '../support/audit-reader.ts';
-import { append } from './scratch-log.ts';
-import { scratchDatabase, silentLog } from './scratch.ts';
+import { READER } from '../support/audit-reader.ts';
+import { append, event, newLog as newScratchLog, NEWEST, signer, soon, source } from './scratch-log.ts';
 
-export const source = parseSpiffeId('spiffe://strongroom.internal/service/store')!;
 export const self = parseSpiffeId('spiffe://strongroom.internal/service/audit')!;
 const operator = parseSpiffeId('spiffe://strongroom.internal/operator')!;
-export const signer = openSigner('test.example/log', Buffer.alloc(32, 3));
-export const soon = () => Date.now() + 20_000;
 export const DAY_MS = 86_400_000;
 
-export const newEvent = (change: Partial<Event> = {}): Event =>
-  Event.fromPartial({
-    eventId: uuidv7(),
-    occurTime: new Date(),
-    action: 'secrets.secret.read',
-    principal: 'spiffe://strongroom.internal/app',
-    resource: 'instances/i',
-    outcome: 1,
-    sourceAddress: '203.0.113.77',
-    ...change,
-  });
+export const newEvent = (change: Partial<Event> = {}): Event => event({ sourceAddress: '203.0.113.77', ...change });
 
 /** A call of the operator, as the steps hand it to a handler. */
 export const callOf = (action: string, facts: readonly Fact[] = []): Call => ({
@@ -59,20 +39,12 @@ export const callOf = (action: string, facts: readonly Fact[] = []): Call => ({
   },
 });
 
-/** Of a proof. */
-export const NEWEST = { treeSize: 0n, cosigned: false };
-
 /** With partitions of 256 entries. */
 export const newLog = async () => {
-  const scratch = await scratchDatabase(inject('stack'), join(ROOT, 'src/audit/migrations'));
-  await scratch.sql('update keeping set range_size = 256');
-  const db = scratch.open();
-  const opened = new AsyncDisposableStack();
-  const open = async (): Promise<Writer> =>
-    opened.use(await openWriter({ db, signer, log: silentLog, outside: openOutside([], signer.verifiers, silentLog) }));
-  const writer = await open();
+  const base = await newScratchLog(0, 256);
+  const { scratch, db, writer } = base;
   const auditorOf = (one: Writer): Auditor => ({
-    append: (events) => Promise.all(events.map((event) => append(one, draftOf(event, self)))),
+    append: (events) => Promise.all(events.map((each) => append(one, draftOf(each, self)))),
   });
   const checkOf = (log: Log, one = writer): SelfCheck =>
     openSelfCheck({
@@ -85,12 +57,7 @@ export const newLog = async () => {
       entriesPerSecond: 1e6,
     });
   const auditOf = (one = writer): AuditAdmin => ({
-    db,
-    writer: one,
-    verifier: signer.verifier,
-    publication: openPublication(signer),
-    pages: pageTokens(Buffer.alloc(32)),
-    ...WHOLE_LOG,
+    ...base.auditOf(one),
     bindings: undefined,
     auditor: auditorOf(one),
     selfCheck: {
@@ -106,19 +73,7 @@ export const newLog = async () => {
       await writer.append(drafts, soon());
     }
   };
-  return {
-    scratch,
-    db,
-    open,
-    writer,
-    auditOf,
-    checkOf,
-    fill,
-    [Symbol.asyncDispose]: async () => {
-      await opened[Symbol.asyncDispose]();
-      await scratch[Symbol.asyncDispose]();
-    },
-  };
+  return { ...base, writer, auditOf, checkOf, fill };
 };
 export type AuditLog = Awaited<ReturnType<typeof newLog>>;
 

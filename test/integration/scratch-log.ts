@@ -63,8 +63,10 @@ export interface ScratchLog extends AsyncDisposable {
   count(table: 'entries' | 'checkpoints' | 'tiles'): Promise<number>;
 }
 
-export const newLog = async (entries = 0): Promise<ScratchLog> => {
+/** With partitions of so many entries, if that is said. */
+export const newLog = async (entries = 0, rangeSize?: number): Promise<ScratchLog> => {
   const scratch = await scratchDatabase(inject('stack'), MIGRATIONS);
+  if (rangeSize !== undefined) await scratch.sql('update keeping set range_size = $1', [rangeSize]);
   const db = scratch.open();
   const stack = new AsyncDisposableStack();
   const open: ScratchLog['open'] = async ({ db: own = scratch.open(), files = [], log = silentLog } = {}) => {
